@@ -1,0 +1,79 @@
+/* Private to the CLI: what its verbs share. One verb a run, one thread; cli_main.c dispatches, cli_<verb>.c performs.
+ */
+#ifndef MEERKAT_BUS_CLI_H
+#define MEERKAT_BUS_CLI_H
+
+#include <jansson.h>
+
+#include "bus/args.h"
+#include "bus/meerkat.h"
+#include "codec/buf.h"
+
+enum cli_exit { CLI_DONE = 0, CLI_NEGATIVE = 1, CLI_USAGE = 2, CLI_NO_ANSWER = 3, CLI_REJECTED = 4 };
+
+/* Flags of all verbs; each verb takes its own subset. NULL: not given. */
+struct cli_flags {
+    const char *bus, *timeout, *json, *help, *version;
+    struct mk_send send; /* texts only */
+    const char *wait, *no_wake, *deadline, *from, *count;
+};
+
+struct cli {
+    struct cli_flags flags;
+    struct mk_client *client;
+    uint64_t timeout_ms;
+    bool json, color;
+    char **words; /* behind the verb */
+    size_t word_count;
+    enum cli_exit exit;
+};
+
+/* Each returns the exit code. */
+enum cli_exit cli_send(struct cli *cli);
+enum cli_exit cli_ctl(struct cli *cli);
+enum cli_exit cli_show(struct cli *cli);
+enum cli_exit cli_outcome(struct cli *cli);
+enum cli_exit cli_watch(struct cli *cli);
+enum cli_exit cli_ps(struct cli *cli);
+enum cli_exit cli_nodes(struct cli *cli);
+
+/* --- shared --- */
+
+/* Opens the client and waits until it hears itself. CLI_DONE, or what to exit with; the line is printed. */
+enum cli_exit cli_connect(struct cli *cli);
+
+/* Polls until nothing is unanswered. */
+void cli_run(struct cli *cli);
+
+/* One line on stderr, "meerkat: ...". Returns `code`. */
+enum cli_exit cli_fail(enum cli_exit code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One JSON object a line on stdout; takes `object`. */
+void cli_print_json(json_t *object);
+
+/* An answer: as JSON, or text for people. The exit code is that of its end. */
+enum cli_exit cli_print_answer(const struct cli *cli, const struct mk_answer *answer);
+
+/* "data" as indented JSON, or its keys one a line. */
+void cli_print_value(const struct cli *cli, json_t *value);
+
+/* Turns colour on and off; "" where there is none. */
+const char *cli_bold(const struct cli *cli);
+const char *cli_red(const struct cli *cli);
+const char *cli_plain(const struct cli *cli);
+
+/* Sends a command and waits for its end. `data` (if not NULL) gets the result as JSON, to be released. */
+enum cli_exit cli_order(struct cli *cli, struct mk_order order, json_t **data, bool print);
+
+/* --- values: JSON <-> msgpack --- */
+
+/* JSON if it parses, else a string. False: no memory, or it cannot be a message's value; the reason is printed. */
+bool cli_value_pack(struct buf *out, const char *text);
+
+/* NULL for an absent value; `null` for one that JSON cannot show. */
+json_t *cli_value_json(struct mk_bytes msgpack);
+
+/* Absent for an absent text. */
+json_t *cli_text_json(struct mk_bytes text);
+
+#endif

@@ -1,0 +1,6 @@
+#ifndef MEERKAT_BUS_VERSION_H
+#define MEERKAT_BUS_VERSION_H
+
+#define MEERKAT_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,420 @@
+/* Commits: what one turn staged in a group goes to the store in one call, at most two on their way, in order.
+ *
+ * A reply lost   -> the commit is uncertain: only a byte-identical repeat is sent, until its verdict is read.
+ * A definite no  -> nothing was written: the commit is dissolved, its sections wait again. When the store itself is not to blame,
+ *                   commits shrink by half until the culprit is alone, and is quarantined.
+ * Dissolving makes holes in the partitions' sequences, so the group settles first: the flight empties, the sequences go back to
+ * what is committed. */
+#include "node/core/node_impl.h"
+
+#include <assert.h>
+
+#define ARGS_FIXED 16       /* of a call and of a part: more than any needs */
+#define RETRY_MS 100
+
+static struct group *group_of(struct node *node, uint32_t partition)
+{
+    return &node->groups[partition % node->config.groups];
+}
+
+void group_add(struct node *node, struct slot *slot)
+{
+    if (slot->dirty)
+        return;
+    struct group *group = group_of(node, slot->partition);
+    slot->dirty = true;
+    slot->dirty_next = NULL;
+    slot->staged_ms = node->now_ms;
+    *group->dirty_end = slot;
+    group->dirty_end = &slot->dirty_next;
+}
+
+static void undirty(struct group *group, struct slot **link)
+{
+    struct slot *slot = *link;
+    *link = slot->dirty_next;
+    if (group->dirty_end == &slot->dirty_next)
+        group->dirty_end = link;
+    slot->dirty = false;
+    slot->dirty_next = NULL;
+}
+
+void group_remove(struct node *node, struct slot *slot)
+{
+    if (!slot->dirty)
+        return;
+    struct group *group = group_of(node, slot->partition);
+    struct slot **link = &group->dirty;
+    while (*link != slot)
+        link = &(*link)->dirty_next;
+    undirty(group, link);
+}
+
+/* Arguments that a section takes at most: three for each operation. */
+static size_t section_args(const struct slot *slot)
+{
+    const struct stage *stage = &slot->session->stage;
+    size_t operations = 2 + stage->removed_count; /* head, state */
+    for (const struct fact_write *write = stage->writes; write; write = write->next)
+        operations += write->condition ? 2 : 1;
+    for (const struct staged_event *event = stage->events; event; event = event->next)
+        operations += event->is_completion ? 2 : 1; /* an abandoned input's dead letter */
+    const struct ledger *ledger = &slot->session->core.ledger;
+    for (size_t i = 0; i < ledger->count; i++)
+        operations += ledger->entries[i]->dirty;
+    return 1 + 3 * operations;
+}
+
+/* Moves the sections of the next commit from the dirty list into `chosen`; returns how many. */
+static size_t choose(struct node *node, struct group *group, struct slot **chosen)
+{
+    size_t count = 0, args = ARGS_FIXED;
+    struct slot **link = &group->dirty;
+    while (*link && count < group->sections_max) {
+        struct slot *slot = *link;
+        if (partition_at(node, slot->partition)->state != PARTITION_OWNED) {
+            link = &slot->dirty_next;
+            continue;
+        }
+        size_t more = section_args(slot) + ARGS_FIXED;
+        if (count && args + more > CALL_ARGS_MAX)
+            break;
+        args += more;
+        undirty(group, link);
+        chosen[count++] = slot;
+    }
+    return count;
+}
+
+static void add_part(struct commit *commit, struct partition *partition)
+{
+    struct commit_part *part = &commit->parts[commit->part_count++];
+    *part = (struct commit_part){
+        .partition = partition->id,
+        .fence = partition->fence,
+        .sequence = ++partition->sequence,
+        .published = partition->published,
+        .horizon_ms = partition->horizon_ms,
+        .bytes = partition->bytes,
+    };
+    partition->building = (uint32_t)commit->part_count;
+}
+
+/* Sections of one partition stand together: count, then place. */
+static void fill(struct node *node, struct commit *commit, struct slot **chosen, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct partition *partition = partition_at(node, chosen[i]->partition);
+        if (!partition->building)
+            add_part(commit, partition);
+        commit->parts[partition->building - 1].section_count++;
+    }
+    size_t offset = 0;
+    for (size_t p = 0; p < commit->part_count; p++) {
+        commit->parts[p].sections = commit->sections + offset;
+        offset += commit->parts[p].section_count;
+        commit->parts[p].section_count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct commit_part *part = &commit->parts[partition_at(node, chosen[i]->partition)->building - 1];
+        part->sections[part->section_count++] = (struct commit_section){chosen[i], chosen[i]->session};
+        chosen[i]->state = SLOT_IN_FLIGHT;
+    }
+    for (size_t p = 0; p < commit->part_count; p++)
+        partition_at(node, commit->parts[p].partition)->building = 0;
+    commit->section_count = count;
+}
+
+static struct commit *commit_new(const struct mk_mem *mem, size_t sections)
+{
+    struct commit *commit = mem_alloc(mem, sizeof *commit);
+    if (!commit)
+        return NULL;
+    commit->parts = mem_alloc(mem, sections * sizeof *commit->parts);
+    commit->sections = mem_alloc(mem, sections * sizeof *commit->sections);
+    if (commit->parts && commit->sections)
+        return commit;
+    mem_free(mem, commit->parts);
+    mem_free(mem, commit->sections);
+    mem_free(mem, commit);
+    return NULL;
+}
+
+static void commit_free(const struct mk_mem *mem, struct commit *commit)
+{
+    mem_free(mem, commit->parts);
+    mem_free(mem, commit->sections);
+    mem_free(mem, commit);
+}
+
+static void put_back(struct node *node, struct slot **chosen, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        group_add(node, chosen[i]);
+}
+
+static bool build(struct node *node, struct group *group)
+{
+    struct slot *chosen[COMMIT_SECTIONS_MAX];
+    size_t count = choose(node, group, chosen);
+    if (!count)
+        return false;
+    struct commit *commit = commit_new(node->mem, count);
+    struct node_effect *effect = commit ? emit(node, DO_COMMIT) : NULL;
+    if (!effect) {
+        if (commit)
+            commit_free(node->mem, commit);
+        put_back(node, chosen, count);
+        return false;
+    }
+    fill(node, commit, chosen, count);
+    commit->id = next_call(node);
+    commit->group = (uint32_t)(group - node->groups);
+    commit->sent = true;
+    *group->flight_end = commit;
+    group->flight_end = &commit->next;
+    group->in_flight++;
+    effect->call = commit->id;
+    effect->as.commit = commit;
+    node->seen.commits++;
+    node->seen.sections += count;
+    return true;
+}
+
+/* Uncertain commits go again, oldest first; false while one cannot. */
+static bool resend(struct node *node, struct group *group)
+{
+    for (struct commit *commit = group->flight; commit; commit = commit->next) {
+        if (commit->sent)
+            continue;
+        struct node_effect *effect = emit(node, DO_RESEND);
+        if (!effect)
+            return false;
+        effect->call = commit->id;
+        commit->sent = true;
+        node->seen.commits_resent++;
+    }
+    return true;
+}
+
+static void settle(struct node *node, struct group *group)
+{
+    uint32_t index = (uint32_t)(group - node->groups);
+    for (uint32_t p = index; p < node->config.partitions; p += node->config.groups)
+        node->partitions[p].sequence = node->partitions[p].committed;
+    group->settle = false;
+}
+
+void commits_turn_end(struct node *node)
+{
+    if (!node->store_up)
+        return;
+    for (uint32_t g = 0; g < node->config.groups; g++) {
+        struct group *group = &node->groups[g];
+        if (node->now_ms < group->retry_at_ms || !resend(node, group))
+            continue;
+        if (group->settle && !group->in_flight)
+            settle(node, group);
+        while (!group->settle && group->in_flight < COMMITS_IN_FLIGHT_MAX && build(node, group))
+            ;
+    }
+}
+
+static struct commit **find_commit(struct node *node, uint64_t id, struct group **in)
+{
+    for (uint32_t g = 0; g < node->config.groups; g++)
+        for (struct commit **link = &node->groups[g].flight; *link; link = &(*link)->next)
+            if ((*link)->id == id) {
+                *in = &node->groups[g];
+                return link;
+            }
+    return NULL;
+}
+
+static void unlink_commit(struct node *node, struct group *group, struct commit **link)
+{
+    struct commit *commit = *link;
+    *link = commit->next;
+    if (group->flight_end == &commit->next)
+        group->flight_end = link;
+    group->in_flight--;
+    struct node_effect *effect = emit(node, DO_FORGET);
+    if (effect)
+        effect->call = commit->id;
+}
+
+/* Nothing of this part was written: its sections wait for another commit. */
+static void restage(struct node *node, struct commit_part *part)
+{
+    for (size_t i = 0; i < part->section_count; i++) {
+        part->sections[i].slot->state = SLOT_READY;
+        group_add(node, part->sections[i].slot);
+    }
+}
+
+/* The store knew a name that a section took for new: the session goes back to its copy and learns. */
+static void skipped(struct node *node, const struct node_event *event, size_t part_index, size_t section_index,
+                    const struct commit_section *section)
+{
+    struct slot *slot = section->slot;
+    node->seen.sections_again++;
+    slot->state = SLOT_READY;
+    slot_again(slot);
+    struct known_fact fact;
+    for (size_t i = 0; event->as.committed.known(event->as.committed.self, part_index, section_index, i, &fact); i++)
+        session_know(slot->session, fact.kind, fact.name, &fact.record, fact.bytes);
+}
+
+static bool was_skipped(const struct part_verdict *verdict, size_t section)
+{
+    for (size_t i = 0; i < verdict->skipped_count; i++)
+        if (verdict->skipped[i] == section)
+            return true;
+    return false;
+}
+
+static void part_stands(struct node *node, const struct node_event *event, struct commit_part *part, size_t index)
+{
+    struct partition *partition = partition_at(node, part->partition);
+    partition->committed = part->sequence;
+    partition->bytes = part->bytes;
+    for (size_t i = 0; i < part->section_count; i++) {
+        if (was_skipped(&event->as.committed.parts[index], i))
+            skipped(node, event, index, i, &part->sections[i]);
+        else if (!slot_release(node, part->sections[i].slot, partition, part->sequence))
+            part->sections[i].slot = NULL;
+    }
+}
+
+/* The stored sequence is not the one before ours. After a dissolved or unresolved commit that is our own doing; otherwise the
+ * store has lost or gained commits. */
+static void part_out_of_sequence(struct node *node, struct group *group, struct commit_part *part, uint64_t stored)
+{
+    struct partition *partition = partition_at(node, part->partition);
+    group->settle = true;
+    if (stored == partition->committed || group->in_flight > 1) {
+        restage(node, part);
+        return;
+    }
+    if (stored > partition->committed) {
+        partition_lose(node, partition, "the store is ahead of this node");
+        return;
+    }
+    restage(node, part);
+    partition_suspend(node, partition, "the store is behind this node: it has lost commits", stored);
+}
+
+void commit_verdict(struct node *node, const struct node_event *event)
+{
+    struct group *group;
+    struct commit **link = find_commit(node, event->call, &group);
+    if (!link)
+        return;
+    struct commit *commit = *link;
+    for (size_t i = 0; i < commit->part_count; i++) {
+        struct commit_part *part = &commit->parts[i];
+        const struct part_verdict *verdict = &event->as.committed.parts[i];
+        if (!part->section_count)
+            continue; /* lost meanwhile */
+        switch (verdict->status) {
+        case LEASE_HELD:
+        case LEASE_AGAIN:
+            part_stands(node, event, part, i);
+            break;
+        case LEASE_SEQUENCE:
+            part_out_of_sequence(node, group, part, verdict->sequence);
+            break;
+        case LEASE_OTHER:
+        case LEASE_FREE:
+            partition_lose(node, partition_at(node, part->partition), "a commit was refused: another owner");
+            break;
+        }
+    }
+    unlink_commit(node, group, link);
+    if (group->sections_max < COMMIT_SECTIONS_MAX)
+        group->sections_max *= 2;
+    for (size_t i = 0; i < commit->section_count; i++)
+        if (commit->sections[i].slot)
+            slot_pump(node, commit->sections[i].slot);
+    commit_free(node->mem, commit);
+}
+
+static void blame(struct node *node, struct group *group, const struct commit *commit, const struct node_event *event)
+{
+    if (commit->section_count > 1) {
+        group->sections_max = commit->section_count / 2;
+        return;
+    }
+    char why[96];
+    size_t bytes = event->as.failed.why.bytes < sizeof why - 1 ? event->as.failed.why.bytes : sizeof why - 1;
+    memcpy(why, event->as.failed.why.at ? event->as.failed.why.at : "", bytes);
+    why[bytes] = 0;
+    slot_quarantine(node, commit->sections[0].slot, MK_ERR_REFUSED, why);
+}
+
+bool commit_call_failed(struct node *node, const struct node_event *event)
+{
+    struct group *group;
+    struct commit **link = find_commit(node, event->call, &group);
+    if (!link)
+        return false;
+    struct commit *commit = *link;
+    commit->sent = false;
+    if (event->as.failed.unknown || event->as.failed.transient)
+        group->retry_at_ms = node->store_up ? node->now_ms + RETRY_MS : node->now_ms;
+    if (event->as.failed.unknown)
+        commit->uncertain = true;
+    if (commit->uncertain)
+        return true;
+    for (size_t i = 0; i < commit->part_count; i++)
+        restage(node, &commit->parts[i]);
+    group->settle = true;
+    if (!event->as.failed.transient)
+        blame(node, group, commit, event);
+    unlink_commit(node, group, link);
+    commit_free(node->mem, commit);
+    return true;
+}
+
+/* The partition's sessions are about to leave memory. */
+void commits_forget_partition(struct node *node, uint32_t partition)
+{
+    struct group *group = group_of(node, partition);
+    for (struct commit *commit = group->flight; commit; commit = commit->next)
+        for (size_t i = 0; i < commit->part_count; i++) {
+            if (commit->parts[i].partition != partition)
+                continue;
+            for (size_t s = 0; s < commit->parts[i].section_count; s++)
+                commit->parts[i].sections[s] = (struct commit_section){NULL, NULL};
+            commit->parts[i].section_count = 0;
+        }
+    struct slot **link = &group->dirty;
+    while (*link) {
+        if ((*link)->partition == partition)
+            undirty(group, link);
+        else
+            link = &(*link)->dirty_next;
+    }
+}
+
+bool commits_idle(const struct node *node)
+{
+    for (uint32_t g = 0; g < node->config.groups; g++)
+        if (node->groups[g].flight || node->groups[g].dirty)
+            return false;
+    return true;
+}
+
+uint64_t commits_due_ms(const struct node *node)
+{
+    uint64_t due = UINT64_MAX;
+    if (!node->store_up)
+        return due;
+    for (uint32_t g = 0; g < node->config.groups; g++) {
+        const struct group *group = &node->groups[g];
+        bool waits = group->dirty || group->flight;
+        if (waits && group->retry_at_ms > node->now_ms && group->retry_at_ms < due)
+            due = group->retry_at_ms;
+    }
+    return due;
+}

@@ -1,0 +1,591 @@
+/* A session's life in memory: made, restored, changed by one event at a time, committed or taken back. */
+#include "node/core/session_impl.h"
+
+#include <assert.h>
+
+/* --- made and freed --- */
+
+struct session *session_new(const struct mk_mem *mem, struct span id, uint32_t partition)
+{
+    struct session *session = mem_alloc(mem, sizeof *session);
+    if (!session)
+        return NULL;
+    session->mem = mem;
+    session->partition = partition;
+    session->core.ledger.next_admission = 1;
+    session->core.next_event = 1;
+    if (session_id_set(&session->id, id))
+        return session;
+    mem_free(mem, session);
+    return NULL;
+}
+
+void session_free(struct session *session)
+{
+    if (!session)
+        return;
+    stage_clear(session);
+    session_forget(session);
+    session_core_fini(&session->core, session->mem);
+    mem_free(session->mem, session);
+}
+
+/* --- restored --- */
+
+static bool row_usable(const struct input_record *row)
+{
+    return row->version == INPUT_RECORD_VERSION && row->seq && row->input.h.id.bytes && row->input.kind < MK_KIND_COUNT &&
+           row->input.handling < MK_HANDLING_COUNT && row->phase < INPUT_CONSUMED && row->input.durability != MK_EPHEMERAL &&
+           (row->lane == LANE_STEER || row->lane == LANE_QUEUE);
+}
+
+/* False: no memory. A row that cannot be used is counted and left out (D7). */
+static bool restore_row(struct session *session, const struct input_record *row, size_t *bad_rows)
+{
+    struct ledger *ledger = &session->core.ledger;
+    if (!row_usable(row) || ledger_by_seq(ledger, row->seq) || ledger_by_id(ledger, row->input.h.id)) {
+        ++*bad_rows;
+        return true;
+    }
+    struct policy policy = policy_of(&row->input, row->admitted_while_running, row->admitted_while_running, false);
+    struct admitted *input = input_copy(session->mem, &row->input);
+    struct entry *entry = input ? ledger_restore(ledger, session->mem, input, &policy, row->seq) : NULL;
+    input_release(input);
+    if (!entry)
+        return false;
+    entry_restore(entry, row);
+    if (ledger->next_admission <= row->seq)
+        ledger->next_admission = row->seq + 1;
+    return true;
+}
+
+/* The run's inputs that are still there (ephemeral ones died with their node), in order; none: no run is left. */
+static bool restore_run(struct session *session, const struct run_record *run)
+{
+    struct run_record *mine = &session->core.run;
+    *mine = *run;
+    mine->input_count = 0;
+    for (size_t i = 0; i < run->input_count; i++) {
+        if (!ledger_by_seq(&session->core.ledger, run->inputs[i]))
+            continue;
+        mine->inputs[mine->input_count++] = run->inputs[i];
+        struct entry *entry = ledger_edit(&session->core.ledger, session->mem, run->inputs[i]);
+        if (!entry)
+            return false;
+        entry_recover(entry, &run->id);
+        entry->dirty = false; /* as it is stored */
+    }
+    if (!mine->input_count)
+        *mine = (struct run_record){0};
+    return true;
+}
+
+static bool restore_machine(struct session *session, const struct session_record *head)
+{
+    struct session_core *core = &session->core;
+    core->retained = !head->registered && (head->phase == PHASE_RETIRED || head->phase == PHASE_STOPPED);
+    if (!head->registered && !core->retained && head->phase != PHASE_DESTROYED)
+        return session_step(session, IN_INITIALIZE, NULL);
+    bool runs = core->run.id.bytes != 0;
+    struct machine_input in = {
+        .type = IN_RECOVER_RUNTIME_AUTHORITY,
+        .same_session = true,
+        .binding = head->binding,
+        .phase = head->phase,
+        .active = head->attached,
+        .stop_deferred = head->stop_deferred && runs,
+    };
+    if (runs) {
+        in.phase = PHASE_RUNNING;
+        in.run = core->run.id;
+        in.pre_run = head->phase;
+    }
+    return session_machine(session, &in, NULL);
+}
+
+static void restore_numbers(struct session_core *core, const struct session_record *head)
+{
+    id_set(&core->executor, head->executor);
+    core->attached = head->attached;
+    core->ledger.next_admission = head->next_admission ? head->next_admission : 1;
+    core->next_event = head->next_event ? head->next_event : 1;
+    core->terminal_count = head->terminal_count;
+    core->horizon_ms = head->horizon_ms;
+    core->created_ms = head->created_ms;
+    core->last_run = head->last_run;
+    core->last_receipt_sequence = head->last_receipt_sequence;
+    core->generation = head->binding.generation;
+    core->wake = true; /* what waits is looked at */
+}
+
+static bool head_usable(const struct session_record *head, struct mk_note *note)
+{
+    const struct run_record *run = head->run;
+    if (head->version != SESSION_RECORD_VERSION)
+        return !err_set(note, MK_ERR_QUARANTINED, "the head has version %llu, not %d", (unsigned long long)head->version,
+                        SESSION_RECORD_VERSION);
+    if (head->phase >= PHASE_COUNT || head->phase == PHASE_RUNNING || head->phase == PHASE_INITIALIZING)
+        return !err_set(note, MK_ERR_QUARANTINED, "the head has phase %s", phase_name(head->phase));
+    if (run && (!run->id.bytes || !run->attempt || run->input_count > RUN_INPUTS_MAX))
+        return !err_set(note, MK_ERR_QUARANTINED, "the head has a run without id, attempt or bound");
+    return true;
+}
+
+enum mk_err session_restore(struct session **out, const struct mk_mem *mem, struct span id, uint32_t partition,
+                            const struct session_record *head, const struct input_record *rows, size_t row_count,
+                            struct span state, size_t *bad_rows, struct mk_note *note)
+{
+    *out = NULL;
+    *bad_rows = 0;
+    if (!head_usable(head, note))
+        return MK_ERR_QUARANTINED;
+    struct session *session = session_new(mem, id, partition);
+    if (!session)
+        return MK_ERR_OVERLOADED;
+    enum mk_err err = MK_ERR_OVERLOADED;
+    restore_numbers(&session->core, head);
+    if (span_given(state) && !(session->core.state = blob_new(mem, state)))
+        goto fail;
+    for (size_t i = 0; i < row_count; i++)
+        if (!restore_row(session, &rows[i], bad_rows))
+            goto fail;
+    if (head->run && !restore_run(session, head->run))
+        goto fail;
+    if (!restore_machine(session, head)) {
+        err = err_set(note, MK_ERR_QUARANTINED, "the head's phase, binding and run do not belong together");
+        goto fail;
+    }
+    session->stage.durable = false; /* nothing is staged by restoring */
+    *out = session;
+    return MK_ERR_OK;
+fail:
+    session_free(session);
+    return err;
+}
+
+/* --- the machine --- */
+
+bool session_machine(struct session *session, const struct machine_input *in, struct machine_effects *fx)
+{
+    struct machine *machine = &session->core.machine, before = *machine;
+    struct machine_effects mine;
+    if (!machine_apply(machine, in, fx ? fx : &mine))
+        return false;
+    if (memcmp(machine, &before, sizeof before) != 0)
+        session->stage.durable = true;
+    if (!machine->silent_intents)
+        session->core.intent_count = 0;
+    return true;
+}
+
+bool session_step(struct session *session, enum machine_input_type type, struct machine_effects *fx)
+{
+    struct machine_input in = {.type = type, .same_session = true, .binding = session->core.machine.binding};
+    in.run = session->core.machine.current_run;
+    return session_machine(session, &in, fx);
+}
+
+bool session_known(const struct session *session)
+{
+    const struct machine *machine = &session->core.machine;
+    return machine->phase == PHASE_DESTROYED || (machine->registered && !session->core.retained);
+}
+
+enum phase session_phase(const struct session *session)
+{
+    return session_known(session) ? machine_visible_phase(&session->core.machine) : PHASE_DESTROYED;
+}
+
+void session_bound_event(const struct turn_of *turn)
+{
+    const struct binding *binding = &turn->session->core.machine.binding;
+    struct staged_event *event = stage_effect(turn, MK_RUNTIME_BOUND);
+    if (!event)
+        return;
+    char runtime[SESSION_ID_BYTES_MAX + 16] = "rt:session:";
+    memcpy(runtime + strlen(runtime), turn->session->id.text, turn->session->id.bytes);
+    doc_put_text(event->data, "runtime", span_of(runtime));
+    doc_put_u64(event->data, "fence", binding->fence);
+    doc_put_u64(event->data, "generation", binding->generation);
+    doc_put_text(event->data, "epoch", id_span(&binding->epoch));
+}
+
+void session_announce(const struct turn_of *turn, const struct machine_effects *fx, struct span reason)
+{
+    static const struct {
+        enum machine_effect effect;
+        enum mk_effect_name name;
+        const char *notice;
+    } numbered[] = {
+        {FX_NOTICE_EXIT, MK_RUNTIME_NOTICE, "exit"},       {FX_NOTICE_STOP, MK_RUNTIME_NOTICE, "stop"},
+        {FX_NOTICE_RESET, MK_RUNTIME_NOTICE, "reset"},     {FX_NOTICE_RECOVER, MK_RUNTIME_NOTICE, "recover"},
+        {FX_RUNTIME_RETIRED, MK_RUNTIME_RETIRED, NULL},    {FX_RUNTIME_DESTROYED, MK_RUNTIME_DESTROYED, NULL},
+    };
+    for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
+        if (!machine_has_effect(fx, numbered[i].effect))
+            continue;
+        struct staged_event *event = stage_effect(turn, numbered[i].name);
+        if (!event)
+            return;
+        if (numbered[i].notice)
+            doc_put_text(event->data, "notice", span_of(numbered[i].notice));
+        if (reason.bytes)
+            doc_put_text(event->data, "reason", reason);
+    }
+}
+
+bool session_bind(const struct turn_of *turn)
+{
+    struct session *session = turn->session;
+    const struct binding *now = &session->core.machine.binding;
+    if (now->runtime && now->has_fence)
+        return true;
+    struct machine_input in = {.type = IN_PREPARE_BINDINGS, .same_session = true, .binding = *now};
+    struct machine_effects fx;
+    in.binding.runtime = true;
+    in.binding.has_fence = true;
+    in.binding.fence = turn->ctx->fence;
+    if (!now->has_generation) {
+        in.binding.has_generation = true;
+        in.binding.generation = session->core.generation + 1;
+    }
+    if (!now->epoch.bytes)
+        stage_run_id(turn, &in.binding.epoch);
+    if (!session_machine(session, &in, &fx))
+        return false;
+    session->core.generation = in.binding.generation;
+    if (machine_has_effect(&fx, FX_RUNTIME_BOUND))
+        session_bound_event(turn);
+    return true;
+}
+
+/* D15: the same runtime id and epoch, a new fence, the next generation. A session that was never bound stays so. */
+void session_rebind(const struct turn_of *turn, const struct binding *before)
+{
+    struct session *session = turn->session;
+    if (!before->runtime)
+        return;
+    struct machine_input in = {.type = IN_REBIND, .same_session = true, .binding = *before};
+    in.binding.has_fence = true;
+    in.binding.fence = turn->ctx->fence;
+    in.binding.has_generation = true;
+    in.binding.generation = session->core.generation + 1;
+    if (!session_machine(session, &in, NULL))
+        return;
+    session->core.generation = in.binding.generation;
+    session_bound_event(turn);
+}
+
+bool session_attach(const struct turn_of *turn, struct span executor)
+{
+    struct session *session = turn->session;
+    struct session_core *core = &session->core;
+    if (core->attached)
+        return true;
+    if (!session_step(session, IN_ENSURE_SESSION_WITH_EXECUTOR, NULL) || core->machine.registration != REGISTRATION_ACTIVE)
+        return false;
+    core->attached = true;
+    core->wake = true; /* what was queued before runs now */
+    session->stage.durable = true;
+    if (executor.bytes)
+        id_set(&core->executor, executor);
+    return true;
+}
+
+bool session_bring_up(const struct turn_of *turn, struct span executor)
+{
+    struct session *session = turn->session;
+    struct session_core *core = &session->core;
+    if (core->machine.phase == PHASE_INITIALIZING && !session_step(session, IN_INITIALIZE, NULL))
+        return false;
+    if (!session_step(session, IN_REGISTER_SESSION, NULL))
+        return false;
+    if (!core->created_ms)
+        core->created_ms = turn->ctx->store_ms;
+    core->attached = false;
+    memset(&core->executor, 0, sizeof core->executor);
+    return session_bind(turn) && session_attach(turn, executor);
+}
+
+/* --- events --- */
+
+static void rebound(const struct turn_of *turn)
+{
+    struct session *session = turn->session;
+    struct binding before = session->core.machine.binding;
+    if (!session_known(session) || session->core.machine.phase == PHASE_DESTROYED)
+        return;
+    session_rebind(turn, &before);
+    session_recover_run(turn);
+}
+
+static void trimmed(const struct turn_of *turn, const struct session_event *event)
+{
+    struct session_core *core = &turn->session->core;
+    if (event->trim_up_to_ms > core->horizon_ms)
+        core->horizon_ms = event->trim_up_to_ms;
+    core->terminal_count -= event->trim_count < core->terminal_count ? event->trim_count : core->terminal_count;
+    turn->session->stage.durable = true;
+}
+
+static void ticked(const struct turn_of *turn)
+{
+    struct session_core *core = &turn->session->core;
+    if (core->leaving.re.bytes && core->run.id.bytes && turn->ctx->now_ms >= core->leaving.until_ms)
+        session_run_cancelled(turn); /* L8: the grace is over */
+}
+
+static void dispatch(const struct turn_of *turn, const struct session_event *event)
+{
+    switch (event->type) {
+    case EV_SESSION_INPUT:
+        session_admit(turn, event->input);
+        break;
+    case EV_SESSION_COMMAND:
+        session_command(turn, event->command);
+        break;
+    case EV_SESSION_RUN_DONE:
+        session_run_done(turn, event->done);
+        break;
+    case EV_SESSION_TICK:
+        ticked(turn);
+        break;
+    case EV_SESSION_REBIND:
+        rebound(turn);
+        break;
+    case EV_SESSION_TRIM:
+        trimmed(turn, event);
+        break;
+    }
+}
+
+static void seal_doc(struct stage *stage, struct mk_doc *doc)
+{
+    if (!doc)
+        return;
+    while (doc->depth)
+        doc_end(doc);
+    stage->failed |= doc->failed;
+}
+
+/* Closes the documents that the event left open, and learns whether one of them had no memory. */
+static void seal(struct stage *stage)
+{
+    for (struct answer *answer = stage->answers; answer; answer = answer->next) {
+        seal_doc(stage, answer->data);
+        if (answer->type == ANSWER_RESULT)
+            answer->as.result.data = answer->data;
+    }
+    for (struct staged_event *event = stage->events; event; event = event->next)
+        seal_doc(stage, event->data);
+    for (struct fact_write *write = stage->writes; write; write = write->next)
+        seal_doc(stage, write->receipt);
+}
+
+void session_apply(struct session *session, const struct session_ctx *ctx, const struct session_event *event)
+{
+    struct stage *stage = &session->stage;
+    const struct turn_of turn = {session, ctx};
+    assert(!stage->wants && !stage->failed);
+    if (!stage->open && !stage_open(session)) {
+        stage->failed = true;
+        return;
+    }
+    session->held = ctx->hold_runs;
+    stage->minted = 0;
+    dispatch(&turn, event);
+    if (!stage->wants && !stage->failed)
+        session_settle(&turn);
+    seal(stage);
+}
+
+void session_commit(struct session *session)
+{
+    bool started = session->stage.order.start;
+    struct session_core *core = &session->core;
+    stage_clear(session);
+    session_forget(session);
+    if (started)
+        core->run_ordered = true;
+    for (size_t i = 0; i < core->ledger.count; i++) {
+        struct entry *entry = core->ledger.entries[i];
+        if (entry->dirty)
+            ledger_edit(&core->ledger, session->mem, entry->seq)->dirty = false; /* shared with nobody any more */
+    }
+}
+
+void session_undo(struct session *session)
+{
+    struct session_core *before = session->stage.before;
+    if (before) {
+        session_core_fini(&session->core, session->mem);
+        session->core = *before;
+        mem_free(session->mem, before);
+        session->stage.before = NULL;
+    }
+    stage_clear(session);
+}
+
+/* --- what is durable --- */
+
+/* What is restored: the phase itself (D17), of a run where it began. A name may be remembered before there is a session. */
+static enum phase stored_phase(const struct machine *machine)
+{
+    if (machine->phase == PHASE_INITIALIZING)
+        return PHASE_IDLE;
+    return machine->phase == PHASE_RUNNING ? machine->pre_run : machine->phase;
+}
+
+void session_record_of(const struct session *session, uint64_t store_ms, uint64_t *active, struct session_record *out)
+{
+    const struct session_core *core = &session->core;
+    const struct machine *machine = &core->machine;
+    size_t count = 0;
+    for (size_t i = 0; i < core->ledger.count; i++)
+        if (entry_is_durable(core->ledger.entries[i]))
+            active[count++] = core->ledger.entries[i]->seq;
+    *out = (struct session_record){
+        .version = SESSION_RECORD_VERSION,
+        .phase = stored_phase(machine),
+        .registered = machine->registered && !core->retained,
+        .attached = core->attached,
+        .stop_deferred = machine->stop_deferred,
+        .binding = machine->binding,
+        .executor = id_span(&core->executor),
+        .next_admission = core->ledger.next_admission,
+        .next_event = core->next_event,
+        .terminal_count = core->terminal_count,
+        .horizon_ms = core->horizon_ms,
+        .created_ms = core->created_ms,
+        .updated_ms = store_ms,
+        .last_run = core->last_run,
+        .last_receipt_sequence = core->last_receipt_sequence,
+        .run = core->run.id.bytes ? &core->run : NULL,
+        .active = active,
+        .active_count = count,
+    };
+}
+
+void input_record_of(const struct entry *entry, struct input_record *out)
+{
+    *out = (struct input_record){
+        .version = INPUT_RECORD_VERSION,
+        .input = entry->input->input,
+        .seq = entry->seq,
+        .order = entry->order,
+        .lane = entry->lane,
+        .phase = entry->phase,
+        .attempts = entry->attempts,
+        .deaths = entry->deaths,
+        .recoveries = entry->recoveries,
+        .last_run = id_span(&entry->run),
+        .last_boundary_sequence = entry->boundary_sequence,
+        .resume_pending = entry->policy.execution == EXECUTION_RESUME_PENDING,
+        .admitted_while_running = entry->admitted_while_running,
+        .admitted_ms = entry->admitted_ms,
+        .deadline_at_ms = entry->deadline_at_ms,
+    };
+}
+
+/* --- what the node asks --- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t store_ms)
+{
+    const struct session_core *core = &session->core;
+    uint64_t due = UINT64_MAX, selected[RUN_INPUTS_MAX];
+    if (core->leaving.re.bytes)
+        due = core->leaving.until_ms;
+    if (core->wake && !session->held && session_can_run(session) && ledger_select(&core->ledger, selected))
+        due = sooner(due, core->not_before_ms > now_ms ? core->not_before_ms : now_ms);
+    for (size_t i = 0; i < core->ledger.count; i++) {
+        const struct entry *entry = core->ledger.entries[i];
+        if (entry->phase == INPUT_QUEUED && entry->deadline_at_ms)
+            due = sooner(due, now_ms + (entry->deadline_at_ms > store_ms ? entry->deadline_at_ms - store_ms : 0));
+    }
+    return due;
+}
+
+bool session_idle(const struct session *session)
+{
+    const struct session_core *core = &session->core;
+    return !session->stage.open && !core->run.id.bytes && !core->ledger.count && !core->leaving.re.bytes && !core->intent_count;
+}
+
+/* A run's inputs are staged, in its order, and no others are. */
+static const char *run_broken(const struct session_core *core)
+{
+    size_t staged = 0;
+    if (!span_equal(id_span(&core->run.id), id_span(&core->machine.current_run)))
+        return "the run record and the machine name different runs";
+    for (size_t i = 0; i < core->ledger.count; i++)
+        staged += core->ledger.entries[i]->phase == INPUT_STAGED;
+    if (staged != core->run.input_count)
+        return "staged inputs outside the run";
+    for (size_t i = 0; i < core->run.input_count; i++) {
+        const struct entry *entry = ledger_by_seq(&core->ledger, core->run.inputs[i]);
+        if (!entry || entry->phase != INPUT_STAGED || !span_equal(id_span(&entry->run), id_span(&core->run.id)))
+            return "an input of the run is not staged for it";
+    }
+    return core->run.id.bytes && !core->run.input_count ? "a run without inputs" : NULL;
+}
+
+static const char *ledger_broken(const struct session_core *core)
+{
+    uint64_t last = 0, order[2] = {0, 0};
+    for (size_t i = 0; i < core->ledger.count; i++) {
+        const struct entry *entry = core->ledger.entries[i];
+        if (entry->seq <= last || entry->seq >= core->ledger.next_admission)
+            return "admission sequences do not ascend";
+        if (entry->order <= order[entry->lane])
+            return "a lane is out of order";
+        if (entry->phase >= INPUT_CONSUMED)
+            return "a terminal input is active";
+        order[entry->lane] = entry->order;
+        last = entry->seq;
+    }
+    return NULL;
+}
+
+/* P8: nothing waits that could run. Inputs that asked not to wake wait for a wake. */
+static const char *parked(const struct session *session)
+{
+    const struct session_core *core = &session->core;
+    if (session->held || core->not_before_ms || !session_can_run(session))
+        return NULL;
+    for (size_t i = 0; i < core->ledger.count; i++)
+        if (core->ledger.entries[i]->phase == INPUT_QUEUED && (core->wake || core->ledger.entries[i]->input->input.wake))
+            return "an input waits although the session could run it";
+    return NULL;
+}
+
+static const char *numbers_broken(const struct session *session)
+{
+    const struct session_core *core = &session->core, *before = session->stage.before;
+    if (!before)
+        return NULL;
+    if (core->next_event < before->next_event || core->ledger.next_admission < before->ledger.next_admission ||
+        core->generation < before->generation || core->horizon_ms < before->horizon_ms)
+        return "a number fell";
+    uint64_t seq = before->next_event;
+    for (const struct staged_event *event = session->stage.events; event; event = event->next, seq++)
+        if ((event->is_completion ? event->as.completion.seq : event->as.effect.seq) != seq)
+            return "event numbers have a gap";
+    return seq == core->next_event ? NULL : "an event number was skipped";
+}
+
+const char *session_broken(const struct session *session)
+{
+    const char *broken = machine_broken(&session->core.machine);
+    if (!broken)
+        broken = ledger_broken(&session->core);
+    if (!broken)
+        broken = run_broken(&session->core);
+    if (!broken)
+        broken = parked(session);
+    return broken ? broken : numbers_broken(session);
+}

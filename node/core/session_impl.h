@@ -1,0 +1,113 @@
+/* What the files of a session share: session*.c and stage.c, nobody else. Every function works on the open stage; without memory it
+ * sets stage.failed and does nothing more, so callers go on or return as they like: the node undoes it all. */
+#ifndef MEERKAT_CORE_SESSION_IMPL_H
+#define MEERKAT_CORE_SESSION_IMPL_H
+
+#include "node/core/session.h"
+
+/* A session that is being changed by one event. */
+struct turn_of {
+    struct session *session;
+    const struct session_ctx *ctx;
+};
+
+/* --- stage.c: what an event leads to --- */
+
+bool stage_open(struct session *session); /* false: no memory; nothing is open */
+void session_core_fini(struct session_core *core, const struct mk_mem *mem);
+void stage_clear(struct session *session);
+
+/* Each appends to the stage; NULL: no memory. */
+struct answer *stage_answer(struct session *session, enum answer_type type, struct span to, struct span re);
+struct fact_write *stage_write(struct session *session, enum fact_kind kind, struct span name);
+struct fact_write *stage_written(const struct session *session, enum fact_kind kind, struct span name); /* NULL: not in this stage */
+struct staged_event *stage_effect(const struct turn_of *turn, enum mk_effect_name name); /* with a data map that is open */
+struct staged_event *stage_completion(const struct turn_of *turn, const struct entry *entry, enum mk_outcome outcome);
+void stage_want(struct session *session, enum fact_kind kind, struct span name);
+void stage_row_removed(struct session *session, uint64_t seq);
+void stage_run_id(const struct turn_of *turn, struct mk_id *out); /* 32 hex digits of the event's random numbers */
+
+/* What the node told of a name; NULL: nothing was told. Look into the ledger and the stage first. */
+const struct fact *session_fact(const struct session *session, enum fact_kind kind, struct span name);
+
+/* --- session.c --- */
+
+/* Applies an input to the machine; a rejection changes nothing. */
+bool session_machine(struct session *session, const struct machine_input *in, struct machine_effects *fx);
+bool session_step(struct session *session, enum machine_input_type type, struct machine_effects *fx); /* of the registered session */
+
+/* Whether clients know the session: it is registered, or destroyed. */
+bool session_known(const struct session *session);
+enum phase session_phase(const struct session *session); /* the visible phase; Destroyed when nobody knows the session */
+
+/* Registers, binds and attaches what is not (the session's first input). False: the machine refused. */
+bool session_bring_up(const struct turn_of *turn, struct span executor);
+bool session_bind(const struct turn_of *turn);
+bool session_attach(const struct turn_of *turn, struct span executor);
+void session_rebind(const struct turn_of *turn, const struct binding *before);
+void session_bound_event(const struct turn_of *turn);
+/* The machine's effects that are numbered events of their own. */
+void session_announce(const struct turn_of *turn, const struct machine_effects *fx, struct span reason);
+
+/* --- session_admit.c --- */
+
+void session_admit(const struct turn_of *turn, const struct mk_input *input);
+
+/* --- session_run.c --- */
+
+/* How an input ends. Spans are copied; result is shared. */
+struct ending {
+    enum input_phase phase;
+    enum abandon_reason reason;
+    enum mk_outcome outcome;
+    struct mk_blob *result;
+    enum mk_err error;
+    struct span message; /* of the error; without one, the reason */
+    const struct mk_receipt *receipt;
+    struct span aggregate;
+};
+
+/* Publishes the completion, makes it durable as a fact, deletes the row and forgets the entry. */
+void session_end_input(const struct turn_of *turn, uint64_t seq, const struct ending *ending);
+/* Every active input, for one reason; how many. */
+size_t session_abandon_all(const struct turn_of *turn, enum abandon_reason reason, const char *message);
+struct ending ending_terminated(enum abandon_reason reason, struct span message);
+
+void session_run_done(const struct turn_of *turn, const struct run_done *done);
+/* The current run ends as cancelled, told by the executor or because it was never told of it. */
+void session_run_cancelled(const struct turn_of *turn);
+/* The current run is forgotten; its inputs are queued again as if they had not been selected. */
+void session_roll_back(const struct turn_of *turn);
+/* The machine has left the run behind (reset, destroy, stop): the executor is told to end it. */
+void session_drop_run(const struct turn_of *turn);
+void session_recover_run(const struct turn_of *turn); /* after a rebind: the same run again */
+void session_finish_stop(const struct turn_of *turn); /* the executor is gone: RuntimeExecutorExited and what follows */
+bool session_can_run(const struct session *session);  /* the machine admits a run, and an executor is there */
+void session_expire(const struct turn_of *turn);
+void session_settle(const struct turn_of *turn); /* starts the next run, if one can start */
+
+/* --- session_command.c, session_query.c --- */
+
+void session_command(const struct turn_of *turn, const struct mk_command *command);
+void session_query(const struct turn_of *turn, const struct mk_command *command);
+
+/* A result that is ok, with a map of data that is open. NULL: no memory. */
+struct answer *answer_ok(const struct turn_of *turn, const struct mk_command *command);
+/* One that is not, with the session's phase where that is the reason. NULL: no memory. */
+struct answer *answer_error(const struct turn_of *turn, const struct mk_command *command, enum mk_err err);
+void session_finish_leaving(const struct turn_of *turn); /* the run is over: the unregister goes on */
+
+/* What is known of an input, in this order: active, ended in this stage, told by the node. */
+enum known { KNOWN_UNASKED, KNOWN_NOT, KNOWN_ACTIVE, KNOWN_STAGED, KNOWN_FACT };
+
+struct knowledge {
+    enum known how;
+    const struct entry *entry;        /* ACTIVE */
+    const struct fact_record *record; /* STAGED, FACT */
+    struct fact_write *write;         /* STAGED */
+    struct mk_blob *bytes;            /* FACT: holds the record's spans */
+};
+
+struct knowledge session_know_input(const struct session *session, struct span id);
+
+#endif

@@ -1,0 +1,573 @@
+/* Slots and their stages: events are applied as far as they go, undone when the session must know more, and released once they
+ * are durable. */
+#include "node/core/node_impl.h"
+
+#include <assert.h>
+
+#define STAGE_EVENTS_MAX 64 /* applied before a commit takes the stage: bounds a section */
+#define ROUNDS_MAX 16       /* undone for more knowledge, per stage; each round learns a name, so more is a fault */
+
+static struct session_ctx context(struct node *node, const struct slot *slot)
+{
+    struct session_ctx ctx = {
+        .mem = node->mem,
+        .now_ms = node->now_ms,
+        .store_ms = store_now(node),
+        .fence = partition_at(node, slot->partition)->fence,
+        .node = id_span(&node->config.node),
+        .auto_register = node->config.auto_register,
+        .hold_runs = node->leaving,
+        .executor_known = node->config.executor_known,
+        .self = node->config.self,
+    };
+    for (size_t i = 0; i < 2; i++) { /* splitmix64 */
+        uint64_t z = (node->random[i] += 0x9e3779b97f4a7c15ull + 2 * i);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+        ctx.random[i] = z ^ (z >> 31);
+    }
+    return ctx;
+}
+
+/* The slot's records, or the facts it wants, are to be asked for at the end of the turn. */
+static void ask(struct node *node, struct slot *slot)
+{
+    slot->call = 0;
+    if (slot->asking)
+        return;
+    slot->asking = true;
+    slot->ask_next = NULL;
+    *node->asks_end = slot;
+    node->asks_end = &slot->ask_next;
+}
+
+static struct slot *next_ask(struct node *node)
+{
+    struct slot *slot = node->asks;
+    if (!slot)
+        return NULL;
+    node->asks = slot->ask_next;
+    if (!node->asks)
+        node->asks_end = &node->asks;
+    slot->asking = false;
+    return slot;
+}
+
+static void unask(struct node *node, struct slot *slot)
+{
+    if (!slot->asking)
+        return;
+    struct slot **link = &node->asks;
+    while (*link != slot)
+        link = &(*link)->ask_next;
+    *link = slot->ask_next;
+    if (node->asks_end == &slot->ask_next)
+        node->asks_end = link;
+    slot->asking = false;
+}
+
+struct slot *slot_for(struct node *node, struct span session, uint32_t partition)
+{
+    struct slot *slot = slot_find(&node->slots, session);
+    if (!slot) {
+        slot = slot_add(&node->slots, session, partition, node->now_ms);
+        if (slot)
+            ask(node, slot);
+    }
+    return slot;
+}
+
+static void refuse(struct node *node, const struct slot *slot, const struct session_event *event, enum mk_err why)
+{
+    struct span to = event->input ? event->input->reply_to : event->command ? event->command->reply_to : (struct span){NULL, 0};
+    if (!span_given(to))
+        return;
+    struct answer *answer = mem_alloc(node->mem, sizeof *answer);
+    if (!answer)
+        return;
+    id_set(&answer->to, to);
+    id_set(&answer->re, event->input ? event->input->h.id : event->command->h.id);
+    if (event->input) {
+        answer->type = ANSWER_ADMISSION;
+        answer->as.admission = (struct mk_admission){.outcome = MK_REJECTED, .reason = why, .durability = event->input->durability};
+        answer->as.admission.re = id_span(&answer->re);
+        answer->as.admission.session = session_id_span(&slot->id);
+        answer->as.admission.final = mk_err_final(why);
+    } else {
+        answer->type = ANSWER_RESULT;
+        answer->as.result = (struct mk_result){.error = why, .final = mk_err_final(why)};
+        answer->as.result.re = id_span(&answer->re);
+        answer->as.result.session = session_id_span(&slot->id);
+        answer->as.result.message = span_of(mk_err_text(why));
+    }
+    answer_now(node, answer, partition_at(node, slot->partition));
+}
+
+static bool full(const struct node *node, size_t bytes)
+{
+    return node->seen.held_events >= node->config.held_events_max || node->seen.held_bytes + bytes > node->config.held_bytes_max;
+}
+
+static void let_go(struct node *node, struct pending *pending)
+{
+    node->seen.held_events--;
+    node->seen.held_bytes -= pending->bytes;
+    pending_free(node->mem, pending);
+}
+
+void slot_give(struct node *node, struct slot *slot, const struct session_event *event, struct mk_blob *frame, size_t bytes)
+{
+    bool from_bus = event->input || event->command;
+    if (from_bus && slot->state == SLOT_QUARANTINED) {
+        refuse(node, slot, event, slot->trouble);
+        return;
+    }
+    struct pending *pending = from_bus && full(node, bytes) ? NULL : pending_new(node->mem, event, frame, bytes);
+    if (!pending) {
+        node->seen.overloaded++;
+        refuse(node, slot, event, MK_ERR_OVERLOADED);
+        return;
+    }
+    node->seen.held_events++;
+    node->seen.held_bytes += bytes;
+    pending_push(&slot->queue, pending);
+    slot_touch(&node->slots, slot, node->now_ms);
+    slot_pump(node, slot);
+}
+
+void slot_again(struct slot *slot)
+{
+    session_undo(slot->session);
+    pending_prepend(&slot->queue, &slot->applied);
+}
+
+void slot_drop(struct node *node, struct slot *slot)
+{
+    group_remove(node, slot);
+    unask(node, slot);
+    if (slot->running) {
+        struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
+        if (effect)
+            effect->as.stopped = slot->id;
+        node->seen.runs_active--;
+    }
+    for (struct pending *pending; (pending = pending_pop(&slot->applied)) || (pending = pending_pop(&slot->queue));)
+        let_go(node, pending);
+    slot_remove(&node->slots, slot);
+}
+
+void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, const char *text)
+{
+    trace(node, NOTE_ERROR, "session quarantined", slot, "%s: %s", mk_err_code(why), text);
+    node->seen.quarantined++;
+    node->seen.faults++;
+    group_remove(node, slot);
+    if (slot->running) {
+        struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
+        if (effect)
+            effect->as.stopped = slot->id;
+        node->seen.runs_active--;
+        slot->running = false;
+    }
+    slot->state = SLOT_QUARANTINED;
+    slot->trouble = why == MK_ERR_UNSUPPORTED_VERSION ? why : MK_ERR_QUARANTINED;
+    session_free(slot->session);
+    slot->session = NULL;
+    slot_due(&node->slots, slot, UINT64_MAX);
+    pending_prepend(&slot->queue, &slot->applied);
+    for (struct pending *pending; (pending = pending_pop(&slot->queue));) {
+        struct session_event event = {.type = pending->type, .input = pending->input, .command = pending->command};
+        if (event.input || event.command)
+            refuse(node, slot, &event, slot->trouble);
+        let_go(node, pending);
+    }
+}
+
+/* No memory while the stage was built: nothing of it happened. Inputs and commands are refused, the rest is tried again later. */
+static void stage_failed(struct node *node, struct slot *slot)
+{
+    slot_again(slot);
+    struct pending_list keep;
+    pending_list_init(&keep);
+    for (struct pending *pending; (pending = pending_pop(&slot->queue));) {
+        struct session_event event = {.type = pending->type, .input = pending->input, .command = pending->command};
+        if (!event.input && !event.command) {
+            pending_push(&keep, pending);
+            continue;
+        }
+        node->seen.overloaded++;
+        refuse(node, slot, &event, MK_ERR_OVERLOADED);
+        let_go(node, pending);
+    }
+    pending_prepend(&slot->queue, &keep);
+    slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
+}
+
+static void need_facts(struct node *node, struct slot *slot)
+{
+    if (++slot->rounds > ROUNDS_MAX) {
+        slot_quarantine(node, slot, MK_ERR_INTERNAL, "the session asks for the same facts again and again");
+        return;
+    }
+    slot->state = SLOT_READING;
+    ask(node, slot);
+}
+
+static void apply_one(struct node *node, struct slot *slot, struct pending *pending)
+{
+    struct session_ctx ctx = context(node, slot);
+    struct session_event event = {
+        .type = pending->type, .input = pending->input, .command = pending->command, .done = pending->done};
+    session_apply(slot->session, &ctx, &event);
+}
+
+static void update_due(struct node *node, struct slot *slot)
+{
+    slot_due(&node->slots, slot, session_due_ms(slot->session, node->now_ms, store_now(node)));
+}
+
+static bool is_replay(const struct pending *pending)
+{
+    return pending && pending->type == EV_SESSION_COMMAND && pending->command->op == MK_OP_EVENTS;
+}
+
+/* `events` is answered from the outbox, which knows what is committed. It waits while something is staged: false. */
+static bool take_replay(struct node *node, struct slot *slot)
+{
+    if (slot->applied.first)
+        return false;
+    struct pending *pending = pending_pop(&slot->queue);
+    replay_start(node, slot, pending->command);
+    let_go(node, pending);
+    return true;
+}
+
+static bool check(struct node *node, struct slot *slot)
+{
+    const char *broken = slot->session->fault ? slot->session->fault : session_broken(slot->session);
+    if (!broken)
+        return true;
+    slot_quarantine(node, slot, MK_ERR_INTERNAL, broken);
+    return false;
+}
+
+void slot_pump(struct node *node, struct slot *slot)
+{
+    if (slot->state != SLOT_READY || partition_at(node, slot->partition)->state != PARTITION_OWNED)
+        return;
+    while (slot->queue.first && slot->applied.count < STAGE_EVENTS_MAX) {
+        if (is_replay(slot->queue.first)) {
+            if (take_replay(node, slot))
+                continue;
+            break;
+        }
+        struct pending *pending = pending_pop(&slot->queue);
+        pending_push(&slot->applied, pending);
+        apply_one(node, slot, pending);
+        struct stage *stage = &slot->session->stage;
+        if (stage->failed) {
+            group_remove(node, slot);
+            stage_failed(node, slot);
+            return;
+        }
+        if (stage->wants) {
+            group_remove(node, slot);
+            need_facts(node, slot);
+            return;
+        }
+        if (!check(node, slot))
+            return;
+        if (stage->durable)
+            group_add(node, slot);
+        else if (!slot_release(node, slot, partition_at(node, slot->partition), 0))
+            return;
+    }
+    update_due(node, slot);
+}
+
+/* --- what a durable stage leads to --- */
+
+static void count_answer(struct node *node, const struct answer *answer)
+{
+    if (answer->type != ANSWER_ADMISSION)
+        return;
+    switch (answer->as.admission.outcome) {
+    case MK_ACCEPTED:
+        node->seen.accepted++;
+        break;
+    case MK_DEDUPLICATED:
+        node->seen.deduplicated++;
+        break;
+    case MK_REJECTED:
+    case MK_ADMITTED_COUNT:
+        node->seen.rejected++;
+        break;
+    }
+}
+
+static void release_answers(struct node *node, struct stage *stage, const struct partition *partition)
+{
+    while (stage->answers) {
+        struct answer *answer = stage->answers;
+        stage->answers = answer->next;
+        answer->next = NULL;
+        count_answer(node, answer);
+        answer_now(node, answer, partition);
+    }
+    stage->answers_end = &stage->answers;
+}
+
+static void count_event(struct node *node, const struct staged_event *event)
+{
+    if (event->is_completion)
+        node->seen.completed++;
+    else if (event->as.effect.name == MK_RUN_STARTED)
+        node->seen.runs_started++;
+    else if (event->as.effect.name == MK_RUN_FAILED)
+        node->seen.runs_failed++;
+}
+
+static void release_events(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
+{
+    struct stage *stage = &slot->session->stage;
+    while (stage->events) {
+        struct staged_event *event = stage->events;
+        stage->events = event->next;
+        event->next = NULL;
+        count_event(node, event);
+        struct node_effect *effect = emit(node, DO_PUBLISH);
+        if (!effect) { /* it stays in the outbox; the next owner, or a watcher's replay, brings it out */
+            event_free(node->mem, event);
+            continue;
+        }
+        effect->partition = partition->id;
+        effect->fence = partition->fence;
+        effect->as.publish.event = event;
+        effect->as.publish.session = slot->id;
+        effect->as.publish.sequence = sequence;
+    }
+    stage->events_end = &stage->events;
+}
+
+static void order_executor(struct node *node, struct slot *slot, const struct partition *partition, const struct executor_order *order)
+{
+    struct node_effect *effect;
+    if ((order->hard_cancel || order->boundary_cancel) && (effect = emit(node, DO_CANCEL))) {
+        effect->as.executor.session = slot->session;
+        effect->as.executor.run = order->cancel;
+        effect->as.executor.hard = order->hard_cancel;
+    }
+    if (order->stop && (effect = emit(node, DO_STOP_EXECUTOR)))
+        effect->as.stopped = slot->id;
+    if (order->start && (effect = emit(node, DO_RUN))) {
+        effect->partition = partition->id;
+        effect->fence = partition->fence;
+        effect->as.executor.session = slot->session;
+        effect->as.executor.run = slot->session->core.run.id;
+        node->seen.runs_active += !slot->running;
+        slot->running = true;
+    }
+}
+
+static void count_run(struct node *node, struct slot *slot)
+{
+    bool runs = slot->session->core.run.id.bytes != 0;
+    if (slot->running && !runs) {
+        slot->running = false;
+        node->seen.runs_active--;
+    }
+}
+
+bool slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
+{
+    struct stage *stage = &slot->session->stage;
+    struct executor_order order = stage->order;
+    bool gone = stage->gone;
+    release_answers(node, stage, partition);
+    release_events(node, slot, partition, sequence);
+    session_commit(slot->session);
+    session_forget(slot->session);
+    slot->state = SLOT_READY;
+    slot->rounds = 0;
+    for (struct pending *pending; (pending = pending_pop(&slot->applied));)
+        let_go(node, pending);
+    count_run(node, slot);
+    order_executor(node, slot, partition, &order);
+    if (!gone || slot->queue.first)
+        return true;
+    slot_drop(node, slot);
+    return false;
+}
+
+/* --- records and facts --- */
+
+static bool ask_facts(struct node *node, struct slot *slot)
+{
+    struct node_effect *effect = emit(node, DO_FACTS);
+    if (!effect)
+        return false;
+    effect->call = slot->call = next_call(node);
+    effect->as.facts.slot = slot;
+    effect->as.facts.session = slot->session;
+    return true;
+}
+
+static bool ask_records(struct node *node, struct slot **slots, size_t count)
+{
+    struct node_effect *effect = emit(node, DO_LOAD);
+    if (!effect)
+        return false;
+    effect->call = next_call(node);
+    effect->as.load.count = count;
+    memcpy(effect->as.load.slots, slots, count * sizeof *slots);
+    for (size_t i = 0; i < count; i++)
+        slots[i]->call = effect->call;
+    return true;
+}
+
+/* One call for many sessions' records; one for each session's facts. What cannot be asked now stays for the next turn. */
+void slots_turn_end(struct node *node)
+{
+    struct slot *loads[LOADS_MAX];
+    size_t count = 0;
+    bool room = node->store_up;
+    while (room && node->asks) {
+        struct slot *slot = next_ask(node);
+        if (slot->state == SLOT_READING && !ask_facts(node, slot)) {
+            ask(node, slot);
+            room = false;
+        }
+        if (slot->state == SLOT_LOADING)
+            loads[count++] = slot;
+        if (!count || (count < LOADS_MAX && node->asks && room))
+            continue;
+        room = ask_records(node, loads, count) && room;
+        for (size_t i = 0; i < count && !room; i++)
+            if (!loads[i]->call)
+                ask(node, loads[i]);
+        count = 0;
+    }
+}
+
+/* Rule 3 and D15: a session under a new fence is bound anew before anything else happens to it. */
+static bool stage_rebind(struct node *node, struct slot *slot)
+{
+    struct session_event event = {.type = EV_SESSION_REBIND};
+    struct pending *pending = pending_new(node->mem, &event, NULL, 0);
+    if (!pending)
+        return false;
+    node->seen.held_events++;
+    struct pending_list first;
+    pending_list_init(&first);
+    pending_push(&first, pending);
+    pending_prepend(&slot->queue, &first);
+    return true;
+}
+
+void slot_loaded(struct node *node, const struct node_event *event)
+{
+    const struct loaded *loaded = &event->as.loaded;
+    struct slot *slot = slot_find(&node->slots, loaded->session);
+    if (!slot || slot->state != SLOT_LOADING || slot->call != event->call)
+        return;
+    struct partition *partition = partition_at(node, slot->partition);
+    if (loaded->status != LEASE_HELD) {
+        partition_lose(node, partition, "a read was refused: another owner");
+        return;
+    }
+    struct mk_note note = {""};
+    enum mk_err err = loaded->error;
+    size_t bad_rows = 0;
+    if (!err && loaded->exists)
+        err = session_restore(&slot->session, node->mem, loaded->session, slot->partition, loaded->head, loaded->rows,
+                              loaded->row_count, loaded->state, &bad_rows, &note);
+    else if (!err && !(slot->session = session_new(node->mem, loaded->session, slot->partition)))
+        err = MK_ERR_OVERLOADED;
+    if (err == MK_ERR_OVERLOADED) { /* no memory now: asked for again */
+        ask(node, slot);
+        return;
+    }
+    if (err) {
+        slot_quarantine(node, slot, err, note.text);
+        return;
+    }
+    if (bad_rows + loaded->bad_rows) {
+        node->seen.faults += bad_rows + loaded->bad_rows;
+        trace(node, NOTE_ERROR, "unreadable inputs were left out", slot, "%zu rows", bad_rows + loaded->bad_rows);
+    }
+    if (loaded->exists && !stage_rebind(node, slot)) {
+        session_free(slot->session);
+        slot->session = NULL;
+        ask(node, slot);
+        return;
+    }
+    slot->state = SLOT_READY;
+    slot->call = 0;
+    slot_pump(node, slot);
+}
+
+void slot_fact(struct node *node, const struct node_event *event)
+{
+    struct slot *slot = slot_find(&node->slots, event->as.fact.session);
+    if (!slot || slot->state != SLOT_READING || slot->call != event->call)
+        return;
+    if (event->as.fact.status != LEASE_HELD) {
+        partition_lose(node, partition_at(node, slot->partition), "a read was refused: another owner");
+        return;
+    }
+    bool known = session_know(slot->session, event->as.fact.kind, event->as.fact.name, event->as.fact.record, event->as.fact.bytes);
+    if (!known || !event->as.fact.last) {
+        if (!known) /* no memory: the whole question again */
+            ask(node, slot);
+        return;
+    }
+    slot->call = 0;
+    slot->state = SLOT_READY;
+    slot_again(slot);
+    slot_pump(node, slot);
+}
+
+bool slots_call_failed(struct node *node, const struct node_event *event)
+{
+    bool ours = false;
+    for (struct slot *slot = node->slots.oldest; slot; slot = slot->age_next) {
+        if (slot->call != event->call || (slot->state != SLOT_LOADING && slot->state != SLOT_READING))
+            continue;
+        ours = true;
+        ask(node, slot);
+    }
+    return ours;
+}
+
+/* --- time --- */
+
+static void fire_due(struct node *node)
+{
+    struct session_event tick = {.type = EV_SESSION_TICK};
+    for (struct slot *slot; (slot = slot_first_due(&node->slots)) && slot->due_ms <= node->now_ms;) {
+        slot_due(&node->slots, slot, UINT64_MAX);
+        if (slot->session && slot->state == SLOT_READY)
+            slot_give(node, slot, &tick, NULL, 0);
+        else if (slot->session)
+            slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
+    }
+}
+
+static void evict_idle(struct node *node)
+{
+    for (struct slot *slot = node->slots.oldest; slot && slot->used_ms + node->config.idle_evict_ms <= node->now_ms;) {
+        struct slot *next = slot->age_next;
+        bool idle = slot->state == SLOT_READY && !slot->queue.first && !slot->applied.first && session_idle(slot->session);
+        if (idle)
+            slot_drop(node, slot);
+        else
+            slot_touch(&node->slots, slot, node->now_ms);
+        slot = next;
+    }
+}
+
+void slots_tick(struct node *node)
+{
+    fire_due(node);
+    evict_idle(node);
+}

@@ -1,0 +1,189 @@
+/* The conformance suite of the store port on the memory store, and what only this one can show: a script that dies
+ * half-way. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "redis/store_memory.h"
+#include "tests/conformance/store_cases.h"
+
+struct fixture {
+    struct test_mem mem;
+    struct store_memory *store;
+    struct store_bench bench;
+    uint64_t now_us;
+};
+
+static uint64_t now_us(void *self)
+{
+    struct fixture *f = self;
+    return f->now_us;
+}
+
+/* A millisecond passes with every step. */
+static void step(void *self)
+{
+    struct fixture *f = self;
+    f->now_us += 1000;
+    store_memory_pump(f->store, store_client_on_reply, &f->bench);
+}
+
+static void fixture_init(struct fixture *f)
+{
+    struct mk_note note = {""};
+    test_mem_init(&f->mem);
+    f->now_us = 1700000000000000u;
+    struct keyspace_clock clock = {now_us, f};
+    f->store = store_memory_new(&f->mem.mem, &clock, &note);
+    if (!f->store)
+        fail_msg("%s", note.text);
+    f->bench = (struct store_bench){.port = store_memory_port(f->store), .step = step, .self = f};
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    store_memory_free(f->store);
+    assert_int_equal(f->mem.live, 0);
+}
+
+/* The whole keyspace of partition 0 as text, to compare two stores. */
+static void dump(struct fixture *f, char *out, size_t room)
+{
+    static const char *const keys[] = {"l", "s", "i", "x", "t", "o", "d"};
+    size_t at = 0;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        char key[40];
+        struct keyspace_reply reply;
+        snprintf(key, sizeof key, "mk:{0}:0000:%s", keys[k]);
+        struct span all[] = {SPAN_LIT("HGETALL"), span_of(key)};
+        struct span range[] = {SPAN_LIT("XRANGE"), span_of(key), SPAN_LIT("-"), SPAN_LIT("+")};
+        keyspace_command(store_memory_keyspace(f->store), k < 5 ? all : range, k < 5 ? 2 : 4, &reply);
+        for (size_t i = 0; i < reply.count; i++)
+            at += (size_t)snprintf(out + at, room - at, "%.*s ", SPAN_ARGS(reply.items[i].text));
+        assert_true(at < room);
+    }
+}
+
+static const char half[] = "n1 i1 F0 2 dig2 1 7 9 3 "
+                           "6 ? s1/i/a rec t s1/i/a rec s s1 head1 i s1/1 row x s1 state o s1 event1 "
+                           "3 ? s2/i/a rec s s2 head2 o s2 event2 "
+                           "6 T s3/i/a '' I s3/4 '' s s3 head3 o s3 event3 d s3 letter - '' 1";
+
+#define WRITES 10 /* HSET s i x t, HDEL i t, XADD o d, XTRIM o, HSET l */
+
+static struct store_client *before_half(struct fixture *f)
+{
+    fixture_init(f);
+    struct store_client *c = store_client_new(&f->bench, 0);
+    store_claim(c, 0, "n1 i1", 60000);
+    store_ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 1 dig1 0 0 0 1 4 t s2/i/a other t s3/i/a x i s3/4 row o s3 event0");
+    return c;
+}
+
+static void store_memory__a_commit_that_died_half_way_is_repeated_with_the_same_verdict(void **state)
+{
+    (void)state;
+    static char whole[8192], repeated[8192];
+    struct fixture f;
+    struct store_client *c = before_half(&f);
+    assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", half), "held 2 F0 1 1 1 s2/i/a other");
+    dump(&f, whole, sizeof whole);
+    free(c);
+    fixture_fini(&f);
+    for (size_t deaths = 1; deaths <= WRITES + 1; deaths++) {
+        c = before_half(&f);
+        script_host_die_after(store_memory_host(f.store), deaths);
+        const char *verdict = store_ask(c, SCRIPT_COMMIT, "0", half);
+        if (deaths <= WRITES) {
+            assert_string_equal(verdict, "unknown");
+            verdict = store_ask(c, SCRIPT_COMMIT, "0", half);
+        }
+        bool done = deaths == WRITES; /* died after its very last write */
+        assert_string_equal(verdict, done ? "again 2 F0 1 1 1 s2/i/a other" : "held 2 F0 1 1 1 s2/i/a other");
+        dump(&f, repeated, sizeof repeated);
+        assert_string_equal(repeated, whole);
+        free(c);
+        fixture_fini(&f);
+    }
+}
+
+static void store_memory__what_a_former_owner_left_half_done_is_not_published(void **state)
+{
+    (void)state;
+    struct fixture f;
+    for (size_t n = 2; n < 2 * WRITES; n++) {
+        size_t writes = n / 2, with_events = n % 2;
+        struct store_client *c = before_half(&f);
+        script_host_die_after(store_memory_host(f.store), writes);
+        assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", half), "unknown");
+        store_ask(c, SCRIPT_RELEASE, "0", "n1 i1 F0 ''");
+        store_claim(c, 0, "n2 i2", 60000);
+        assert_null(strstr(store_ask(c, SCRIPT_EVENTS, "0", "n2 i2 F0 '' 9 ''"), "event1"));
+        if (with_events == 0) {
+            assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", "n2 i2 F0 2 digB 0 0 0 0"), "held 2 F0 0");
+            assert_null(strstr(store_ask(c, SCRIPT_EVENTS, "0", "n2 i2 F0 '' 9 ''"), "event1"));
+            free(c);
+            fixture_fini(&f);
+            continue;
+        }
+        assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", "n2 i2 F0 2 digB 0 0 0 1 2 o s9 mine d s9 letter"),
+                            "held 2 F0 0");
+        assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", "n2 i2 F0 2 digB 0 0 0 1 2 o s9 mine d s9 letter"),
+                            "again 2 F0 0");
+        const char *events = store_ask(c, SCRIPT_EVENTS, "0", "n2 i2 F0 '' 9 ''");
+        assert_null(strstr(events, "event1"));
+        assert_non_null(strstr(events, "s9 mine"));
+        free(c);
+        fixture_fini(&f);
+    }
+}
+
+static void store_memory__without_memory_a_call_is_refused_or_unknown(void **state)
+{
+    (void)state;
+    struct fixture f;
+    for (size_t n = 1; n < 400; n++) {
+        struct store_client *c = before_half(&f);
+        size_t live = f.mem.live;
+        f.mem.fail_at = f.mem.count + n;
+        const struct span args[] = {SPAN_LIT("n1"), SPAN_LIT("i1"), span_of(c->fence[0]), SPAN_LIT("s3")};
+        const struct span keys[] = {SPAN_LIT("mk:{0}:0000:l"), SPAN_LIT("mk:{0}:0000:s"), SPAN_LIT("mk:{0}:0000:i"),
+                                    SPAN_LIT("mk:{0}:0000:x")};
+        const struct store_call call = {SCRIPT_LOAD, keys, args, 4, 4};
+        struct store_reply reply;
+        store_memory_execute(f.store, &call, &reply);
+        assert_true(reply.verdict == STORE_REFUSED || reply.count == 5);
+        f.mem.fail_at = 0;
+        assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", half), "held 2 F0 1 1 1 s2/i/a other");
+        assert_true(live > 0);
+        free(c);
+        fixture_fini(&f);
+    }
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    fixture_init(f);
+    *state = &f->bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = ((struct store_bench *)*state)->self;
+    fixture_fini(f);
+    free(f);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest own[] = {
+        cmocka_unit_test(store_memory__a_commit_that_died_half_way_is_repeated_with_the_same_verdict),
+        cmocka_unit_test(store_memory__what_a_former_owner_left_half_done_is_not_published),
+        cmocka_unit_test(store_memory__without_memory_a_call_is_refused_or_unknown),
+    };
+    int failed = _cmocka_run_group_tests("store on memory", store_cases, store_case_count, setup, teardown);
+    return failed + cmocka_run_group_tests_name("memory alone", own, NULL, NULL);
+}

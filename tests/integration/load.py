@@ -1,0 +1,86 @@
+"""Load: many inputs to many sessions, a bounded number in flight, several in one frame, repeated with the same id until each is
+answered. Everything sent and heard goes into a History."""
+import time
+
+from history import History
+
+BATCH = 50  # inputs in one frame
+
+
+class Load:
+    """client: watches "*", so that the history has the live events too.
+    window: inputs sent and not yet completed; at most 4,096 (docs/protocol.md)."""
+
+    def __init__(self, client, window=200, again=1.0):
+        self.client, self.window, self.again = client, window, again
+        self.history = History()
+        self.waiting, self.flying = [], {}  # messages not sent yet; id -> Sent
+
+    def add(self, session, body=1, executor="counter", **keys):
+        message = self.client.input(session, body, executor=executor, **keys)
+        self.waiting.append(message)
+        return message
+
+    def add_counters(self, inputs, sessions, prefix="c"):
+        """`inputs` inputs of body 1..5 in turn, over so many counter sessions."""
+        for i in range(inputs):
+            self.add(f"{prefix}{i % sessions}", 1 + i % 5)
+        return self
+
+    @property
+    def completed(self):
+        return len(self.history.completed)
+
+    @property
+    def accepted(self):
+        return sum(1 for known in self.history.inputs.values() if known.accepted_at)
+
+    def step(self, seconds=0.02):
+        """Sends what the window allows and what is due again, and hears what is there."""
+        now = time.monotonic()
+        due = [known.message for known in self.flying.values() if now - known.last_sent > self.again]
+        room = self.window - len(self.flying)
+        fresh, self.waiting = self.waiting[:max(room, 0)], self.waiting[max(room, 0):]
+        messages = due + fresh
+        for at in range(0, len(messages), BATCH):
+            self.client.publish(messages[at:at + BATCH])
+        for message in messages:
+            self.history.sent(message, now)
+        for message in fresh:
+            self.flying[message["id"]] = self.history.inputs[message["id"]]
+        for message in self.client.receive(seconds):
+            self.history.heard(message)
+            self._landed(message)
+
+    def _landed(self, message):
+        if message["t"] == "completion":
+            self.flying.pop(message["input"], None)
+        elif message["t"] == "admission" and (message.get("completion") or message.get("final")):
+            self.flying.pop(message["re"], None)
+
+    def run_until(self, condition, seconds, what):
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {what}: {self}")
+            self.step()
+        return self
+
+    def run_for(self, seconds):
+        """Keeps the load going so long, whatever comes of it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.step()
+
+    def finish(self, seconds=40):
+        return self.run_until(lambda: not self.waiting and not self.flying, seconds, "every input is completed")
+
+    def check(self):
+        """Replays everything and lets the history judge."""
+        self.history.replay(self.client)
+        wrong = self.history.check()
+        assert not wrong, f"{len(wrong)} wrong:\n" + "\n".join(wrong[:10])
+
+    def __repr__(self):
+        return (f"{len(self.waiting)} not sent, {len(self.flying)} in flight, {self.accepted} accepted, "
+                f"{self.completed} completed, rejected {self.history.rejections}")

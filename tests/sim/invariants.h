@@ -1,0 +1,80 @@
+/* What the invariants have seen so far; shared by invariants.c (the store, starts, the end) and invariants_said.c (what
+ * nodes say). Written by invariants.c, but `published` and `accepted`, which are invariants_said.c's. */
+#ifndef MEERKAT_TESTS_SIM_INVARIANTS_H
+#define MEERKAT_TESTS_SIM_INVARIANTS_H
+
+#include "codec/record.h"
+#include "tests/sim/sim.h"
+
+/* A lease as it was after the last execution. */
+struct seen_lease {
+    struct span history, node, incarnation;
+    uint64_t fence, sequence, published, expires_ms;
+};
+
+struct seen_event {
+    struct seen_session *session;
+    struct span bytes;
+    uint64_t seq, commit;
+    bool published;
+};
+
+struct seen_partition {
+    struct seen_lease lease;
+    struct seen_event **events; /* in the order of the outbox */
+    size_t count, room;
+    size_t marked; /* this many lie at or below the published mark */
+};
+
+struct seen_session {
+    struct span name;
+    uint32_t partition;
+    struct seen_event **events; /* event n at n - 1 */
+    size_t count, room;
+    uint64_t completions, starts;
+    uint64_t counter;      /* a counter's value, as its completions say */
+    bool may_forget;       /* a command was sent that may take the executor's state away */
+    uint64_t last_done[2]; /* by lane: order of the input completed last */
+    struct mk_id run;      /* the one recorded last */
+};
+
+struct seen_input {
+    bool durable, accepted, terminal, has_body;
+    uint64_t seq, order, first_commit, body;
+    enum lane lane;
+    uint64_t amount; /* what it adds to a counter */
+};
+
+struct seen_run {
+    uint64_t attempt, fence, inputs,
+        commit; /* inputs: a hash of their ids in order; commit: where it was recorded first */
+    struct span incarnation;
+};
+
+struct sent_commit {
+    uint64_t hash;
+    bool uncertain; /* a reply was lost: only a byte-identical repeat is allowed */
+    bool settled;   /* definitely not written: the sequence may be used for another */
+};
+
+struct checks {
+    struct seen_partition partitions[SIM_PARTITIONS_MAX];
+    struct map sessions, inputs, keys, runs,
+        commits;                          /* session; session/id; session/key; session/run; node/fence/sequence */
+    uint64_t in_flight[SIM_NODES_MAX][2]; /* commits by node and group, of this life */
+    uint64_t life[SIM_NODES_MAX];
+};
+
+struct seen_session *checks_session(struct sim *s, struct span name);
+struct seen_input *checks_input(struct sim *s, struct span session, struct span id);
+
+/* What the store remembers of a name. False: nothing. */
+bool checks_fact(struct sim *s, struct span session, enum fact_kind kind, struct span name, struct fact_record *out);
+
+/* The store has a head of the session. */
+bool checks_known(struct sim *s, struct span session);
+
+/* Only an owner whose lease has not run out speaks for a session, and starts runs. */
+void checks_owner(struct sim *s, const struct sim_node *node, struct span session, const char *does);
+
+#endif

@@ -1,0 +1,250 @@
+/* Single stories with a golden trace: one fault where it hurts most, and what must follow, in order. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/sim.h"
+
+#define ONE SPAN_LIT("\x01") /* msgpack 1 */
+
+static bool accepted_or_closed(const struct item *item)
+{
+    return sim_item_accepted(item) || sim_item_closed(item);
+}
+
+static void await(struct sim *s, const struct item *item, bool (*done)(const struct item *item))
+{
+    uint64_t end_us = s->now_us + 30 * SECOND;
+    while (!done(item) && !sim_is_broken(s) && s->now_us < end_us)
+        sim_run_for(s, 5 * MILLISECOND);
+    if (!done(item))
+        sim_broken(s, "scenario", "%.*s got no answer in 30 s", SPAN_ARGS(sim_item_id(item)));
+}
+
+static void expect_answer(struct sim *s, const struct item *item, const char *answer)
+{
+    if (!sim_is_broken(s) && strncmp(sim_item_answer(item), answer, strlen(answer)))
+        sim_broken(s, "scenario", "%.*s is \"%s\", not \"%s\"", SPAN_ARGS(sim_item_id(item)), sim_item_answer(item),
+                   answer);
+}
+
+static void expect_count(struct sim *s, const char *what, uint64_t is, uint64_t wanted)
+{
+    if (!sim_is_broken(s) && is != wanted)
+        sim_broken(s, "scenario", "%s: %llu, not %llu", what, (unsigned long long)is, (unsigned long long)wanted);
+}
+
+/* --- the stories --- */
+
+static void an_input_is_answered_once_stored_and_completed_once_run(struct sim *s)
+{
+    struct item *item = sim_send(s, "counter-0", ONE);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    sim_expect(s, "c1 > sends c1-1");
+    sim_expect(s, "store > commit of n1");
+    sim_expect(s, "c1-1 of counter-0 is accepted");
+    sim_expect(s, "store > commit of n1");
+    sim_expect(s, "c1-1 is completed");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+}
+
+static void a_commit_whose_reply_is_lost_is_sent_again_and_answered_once(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 0, 1);
+    struct item *item = sim_send(s, "counter-0", ONE);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    sim_expect(s, "store > commit of n1");
+    sim_expect(s, "store connection ended, 1 in flight");
+    sim_expect(s, "store connected");
+    sim_expect(s, "store > commit of n1");
+    sim_expect(s, "c1-1 of counter-0 is accepted");
+    sim_expect_none(s, "c1-1 of counter-0 is accepted");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+}
+
+static void a_commit_that_was_lost_before_its_execution_is_sent_again(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_fail_call(s, FAULT_STORE_LOST_BEFORE, SCRIPT_COMMIT, 0, 1);
+    struct item *item = sim_send(s, "counter-0", ONE);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+}
+
+static void a_script_that_died_half_way_is_repeated(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_fail_call(s, FAULT_STORE_DIES, SCRIPT_COMMIT, 0, 1);
+    struct item *item = sim_send(s, "counter-0", ONE);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    sim_expect(s, "died half-way");
+    sim_expect(s, "store > commit of n1");
+}
+
+static void while_the_store_is_dead_nothing_is_acknowledged(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_store_down(s, 5 * SECOND);
+    struct item *items[8];
+    for (size_t i = 0; i < 8; i++)
+        items[i] = sim_send(s, i % 2 ? "counter-0" : "echo-1", ONE);
+    sim_expect(s, "store > down");
+    uint64_t accepted = s->totals.accepted;
+    sim_run_for(s, 4 * SECOND);
+    expect_count(s, "accepted while the store is dead", s->totals.accepted - accepted, 0);
+    for (size_t i = 0; i < 8; i++)
+        await(s, items[i], sim_item_closed);
+    for (size_t i = 0; i < 8; i++)
+        expect_answer(s, items[i], "completed");
+}
+
+static void the_tail_that_was_stored_and_not_published_is_published_by_the_next_life(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 1, 1); /* the second commit holds the completion */
+    struct item *item = sim_send(s, "counter-0", ONE);
+    while (!sim_is_broken(s) && !checks_completions(s, "counter-0") && sim_step(s))
+        ;
+    sim_node_crash(s, 0); /* stored, not published */
+    sim_expect(s, "n1 > crashed");
+    await(s, item, sim_item_closed);
+    sim_expect(s, "n1 > starts, life 2");
+    sim_expect(s, "counter-0: c1-1 is completed");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+    sim_run_for(s, SECOND);
+    checks_end(s);
+}
+
+static void a_crash_before_the_executor_starts_leaves_the_same_run_to_the_next_life(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 0, 1); /* stored with its run; the reply never comes */
+    struct item *item = sim_send(s, "counter-0", ONE);
+    uint64_t commits = s->totals.commits;
+    while (!sim_is_broken(s) && s->totals.commits == commits && sim_step(s))
+        ;
+    sim_node_crash(s, 0);
+    expect_count(s, "runs of the first life", checks_starts(s, "counter-0"), 0);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+}
+
+static void a_run_that_died_with_its_node_runs_again_and_counts_once(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    struct item *item = sim_send(s, "sleep-2", SPAN_LIT("\xcd\x01\xf4")); /* 500 ms */
+    await(s, item, accepted_or_closed);
+    sim_run_for(s, 100 * MILLISECOND);
+    sim_node_crash(s, 0);
+    await(s, item, sim_item_closed);
+    expect_answer(s, item, "completed");
+    sim_expect(s, "attempt 1");
+    sim_expect(s, "n1 > crashed");
+    sim_expect(s, "attempt 2");
+    expect_count(s, "runs", checks_starts(s, "sleep-2"), 2);
+    expect_count(s, "completions", checks_completions(s, "sleep-2"), 1);
+}
+
+static void two_inputs_with_one_key_are_one(struct sim *s)
+{
+    struct mk_input input = {
+        .session = SPAN_LIT("counter-0"),
+        .kind = MK_PROMPT,
+        .origin = MK_EXTERNAL,
+        .body = ONE,
+        .executor = SPAN_LIT("counter"),
+        .idem = SPAN_LIT("once"),
+        .wake = true,
+        .transcript_eligible = true,
+        .operator_eligible = true,
+    };
+    struct item *first = sim_send_input(s, &input), *second = sim_send_input(s, &input);
+    await(s, first, sim_item_closed);
+    await(s, second, sim_item_closed);
+    sim_expect(s, "is accepted");
+    sim_expect(s, "is deduplicated");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+}
+
+static void behind_a_failed_run_nothing_waits_for_a_wake(struct sim *s)
+{
+    sim_run_for(s, SECOND);
+    struct item *bad = sim_send(s, "fail-3",
+                                SPAN_LIT("\x81\xa3"
+                                         "die\xc3"));
+    struct item *good = sim_send(s, "fail-3", ONE);
+    await(s, bad, sim_item_closed);
+    await(s, good, sim_item_closed);
+    expect_answer(s, bad, "abandoned_with_error");
+    expect_answer(s, good, "completed");
+}
+
+static void a_node_paused_beyond_its_lease_leaves_one_history(struct sim *s)
+{
+    struct item *first = sim_send(s, "counter-0", ONE);
+    await(s, first, sim_item_closed);
+    sim_node_pause(s, 0, 3 * SECOND);
+    struct item *second = sim_send(s, "counter-0", ONE);
+    await(s, second, sim_item_closed);
+    expect_answer(s, second, "completed");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 2);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct sim *s);
+} stories[] = {
+#define STORY(name)                                                                                                    \
+    {                                                                                                                  \
+#name, name                                                                                                    \
+    }
+    STORY(an_input_is_answered_once_stored_and_completed_once_run),
+    STORY(a_commit_whose_reply_is_lost_is_sent_again_and_answered_once),
+    STORY(a_commit_that_was_lost_before_its_execution_is_sent_again),
+    STORY(a_script_that_died_half_way_is_repeated),
+    STORY(while_the_store_is_dead_nothing_is_acknowledged),
+    STORY(the_tail_that_was_stored_and_not_published_is_published_by_the_next_life),
+    STORY(a_crash_before_the_executor_starts_leaves_the_same_run_to_the_next_life),
+    STORY(a_run_that_died_with_its_node_runs_again_and_counts_once),
+    STORY(two_inputs_with_one_key_are_one),
+    STORY(behind_a_failed_run_nothing_waits_for_a_wake),
+    STORY(a_node_paused_beyond_its_lease_leaves_one_history),
+#undef STORY
+};
+
+static bool run_story(size_t index, bool verbose)
+{
+    struct sim_config config;
+    sim_config_calm(&config);
+    struct sim *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->keep = true;
+    if (sim_init(s, index + 1, &config))
+        stories[index].run(s);
+    bool good = !sim_is_broken(s);
+    if (!good || verbose)
+        printf("%sscenario %s: %s\n",
+               good      ? ""
+               : s->kept ? s->kept
+                         : "",
+               stories[index].name, good ? "passed" : s->broken);
+    sim_fini(s);
+    free(s);
+    return good;
+}
+
+size_t scenarios_run(size_t *failed, bool verbose)
+{
+    size_t passed = 0;
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++)
+        passed += run_story(i, verbose);
+    *failed += sizeof stories / sizeof *stories - passed;
+    return passed;
+}

@@ -1,0 +1,300 @@
+/* The deterministic simulator: N real drivers and cores (node/driver.h) on a virtual clock, between fake ports.
+ *
+ *   clients, watchers <-> [sim_bus] <-> [sim_node: a driver each] <-> [sim_store: the shipped scripts on one keyspace]
+ *                                              |
+ *                                        [sim_executor]
+ *
+ * One queue of events, ordered by (due, sequence), one seeded generator: the same seed gives the same trace, byte for
+ * byte. invariants.c looks at everything that crosses a port, at the moment it does, and breaks the run at the first
+ * broken promise. Times are virtual microseconds unless a name says ms. Whatever the simulator allocates lives as long
+ * as the simulation. */
+#ifndef MEERKAT_TESTS_SIM_H
+#define MEERKAT_TESTS_SIM_H
+
+#include "node/core/port.h"
+#include "node/driver.h"
+#include "tests/sim/sim_map.h"
+
+#define SIM_NODES_MAX      7
+#define SIM_CLIENTS_MAX    4
+#define SIM_ENDPOINTS_MAX  (SIM_NODES_MAX + SIM_CLIENTS_MAX + 1) /* nodes, clients, one watcher */
+#define SIM_PARTITIONS_MAX 64
+#define SECOND             1000000ull /* of virtual time */
+#define MILLISECOND        1000ull
+
+/* --- faults: each is asked for by name where it may strike, and counted when it does --- */
+
+/*    id                   text                   at most, per million chances */
+#define SIM_FAULTS(X)                                                                                                  \
+    X(BUS_LOSS, "frame lost", 100000)                                                                                  \
+    X(BUS_TWICE, "frame doubled", 100000)                                                                              \
+    X(BUS_DELAY, "frame delayed", 100000)                                                                              \
+    X(BUS_OVERFLOW, "frame dropped at the cap", 0)                                                                     \
+    X(BUS_CUT, "node cut off the bus", 15000)                                                                          \
+    X(STORE_DOWN, "store unavailable", 30000)                                                                          \
+    X(STORE_SLOW, "call slow", 20000)                                                                                  \
+    X(STORE_LOST_BEFORE, "call lost, not executed", 10000)                                                             \
+    X(STORE_LOST_AFTER, "reply lost, executed", 10000)                                                                 \
+    X(STORE_LATE, "call executed after its connection ended", 10000)                                                   \
+    X(STORE_DIES, "script died half-way", 10000)                                                                       \
+    X(STORE_REFUSES, "call refused", 10000)                                                                            \
+    X(NODE_CRASH, "node crashed", 30000)                                                                               \
+    X(NODE_CRASH_IN_TURN, "node crashed inside a turn", 3000)                                                          \
+    X(NODE_PAUSE, "node paused", 20000)                                                                                \
+    X(NODE_CLOCK, "calendar clock jumped", 15000)                                                                      \
+    X(RUN_FAILS, "run failed", 50000)                                                                                  \
+    X(RUN_HANGS, "run hung", 10000)                                                                                    \
+    X(RUN_LATE, "result of a dead node's run arrived", 900000)                                                         \
+    X(RUN_TWICE, "result arrived twice", 30000)                                                                        \
+    X(CLIENT_REPEATS, "input repeated on purpose", 50000)                                                              \
+    X(CLIENT_CONFLICTS, "id sent with another body", 20000)                                                            \
+    X(CLIENT_GARBAGE, "garbage sent", 20000)
+
+enum fault {
+#define X(id, text, rate) FAULT_##id,
+    SIM_FAULTS(X)
+#undef X
+        FAULT_COUNT
+};
+
+const char *fault_name(enum fault fault);
+uint32_t fault_rate_max(enum fault fault);
+
+/* A fault that a scenario orders: pass `skip` chances, then strike `count` times. */
+struct fault_plan {
+    unsigned skip, count;
+    bool one_script; /* store faults: only calls of `script` are chances */
+    enum script script;
+};
+
+/* --- what a simulation is made of --- */
+
+struct sim_config {
+    size_t nodes, clients, inputs, sessions;
+    uint64_t load_us; /* inputs are sent over this time; faults strike during it */
+    uint32_t partitions, groups;
+    uint64_t lease_ms, heartbeat_ms, idle_evict_ms;
+    uint32_t rate[FAULT_COUNT]; /* per million chances */
+    bool commands;              /* lifecycle commands besides inputs */
+};
+
+#define TRACE_LINES      40 /* kept to be shown with a failure */
+#define TRACE_LINE_BYTES 240
+
+struct rng {
+    uint64_t word[4];
+};
+
+struct sim_event;
+struct queue {
+    struct sim_event *heap;
+    size_t count, room;
+    uint64_t next_sequence;
+};
+
+struct totals {
+    uint64_t inputs, commands, accepted, completions, events, commits, calls, runs, crashes, frames, steps;
+};
+
+struct sim {
+    uint64_t seed;
+    struct sim_config config;
+    uint64_t now_us;
+    struct rng rng;
+    struct queue queue;
+    struct arena_chunk *arena;
+    size_t arena_chunks;
+
+    uint32_t rate[FAULT_COUNT]; /* 0 once healed */
+    struct fault_plan plan[FAULT_COUNT];
+    uint64_t struck[FAULT_COUNT];
+    struct totals totals;
+
+    char trace[TRACE_LINES][TRACE_LINE_BYTES];
+    uint64_t trace_count, hash; /* hash: FNV-1a over every line */
+    bool print;                 /* every line at once */
+    bool keep;                  /* scenarios: the whole trace, and how far sim_expect has read */
+    char *kept;
+    size_t kept_bytes, kept_room, kept_read;
+
+    char broken[512]; /* the promise that was broken; empty: none */
+
+    struct sim_store *store;
+    struct sim_bus *bus;
+    struct sim_executors *executors;
+    struct sim_node *nodes[SIM_NODES_MAX];
+    struct sim_clients *clients;
+    struct checks *checks;
+};
+
+/* --- sim.c: clock, queue, generator, trace, faults, memory --- */
+
+/* Draws a configuration from the seed when `config` is NULL; `print` and `keep` are the caller's. False: no memory; the
+ * reason is in s->broken. */
+bool sim_init(struct sim *s, uint64_t seed, const struct sim_config *config);
+void sim_fini(struct sim *s);
+void sim_config_calm(struct sim_config *config); /* no faults, one node, one client that sends nothing by itself */
+
+typedef void sim_fn(struct sim *s, void *self, uint64_t word);
+void sim_at(struct sim *s, uint64_t delay_us, sim_fn *fn, void *self, uint64_t word);
+bool sim_step(struct sim *s); /* false: nothing is due any more, or a promise is broken */
+void sim_run_for(struct sim *s, uint64_t us);
+/* True once `done` says so; false when the time has passed or a promise is broken. */
+bool sim_run_until(struct sim *s, bool (*done)(struct sim *s), uint64_t limit_us);
+
+uint64_t sim_random(struct sim *s);
+uint64_t sim_below(struct sim *s, uint64_t n);                    /* 0..n-1; 0 when n is 0 */
+uint64_t sim_between(struct sim *s, uint64_t low, uint64_t high); /* both included */
+bool sim_chance(struct sim *s, uint32_t per_million);
+
+void *sim_alloc(struct sim *s, size_t bytes); /* zeroed; never NULL */
+struct span sim_copy(struct sim *s, struct span bytes);
+struct span sim_text(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool sim_fault(struct sim *s, enum fault fault); /* does it strike now? */
+bool sim_fault_on_call(struct sim *s, enum fault fault, enum script script);
+void sim_fail(struct sim *s, enum fault fault, unsigned skip, unsigned count);
+void sim_fail_call(struct sim *s, enum fault fault, enum script script, unsigned skip, unsigned count);
+void sim_heal(struct sim *s); /* no fault strikes any more; cut, paused and dead nodes come back */
+
+void sim_trace(struct sim *s, const char *who, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The next line of the trace that has `text` in it must come behind the ones expected before. */
+void sim_expect(struct sim *s, const char *text);
+void sim_expect_none(struct sim *s, const char *text); /* no line from here on has `text` in it */
+void sim_broken(struct sim *s, const char *promise, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool sim_is_broken(const struct sim *s);
+
+/* --- sim_node.c: the life of a node; its at-hand queue and its turns --- */
+
+struct sim_node {
+    struct sim *sim;
+    size_t index;
+    char name[8];          /* "n1" */
+    struct driver *driver; /* NULL: dead */
+    uint64_t life;         /* counts its starts; what belongs to an earlier one is dropped */
+    bool paused;
+    uint64_t boot_offset_ms;
+    int64_t unix_offset_ms;
+    int calls_to_death; /* -1: none; else it dies after so many calls of its ports */
+    bool dying;         /* died inside this turn: nothing leaves it any more */
+    struct ports ports;
+    struct mk_mem mem;
+    size_t mem_live;
+    struct hand *hand, **hand_end; /* what the loop would find at hand, in order of arrival */
+    size_t frames_at_hand;
+    bool turn_due;
+    uint64_t tick_us;          /* when the next tick is queued; UINT64_MAX: none */
+    struct mk_hex incarnation; /* as its store calls say; empty before the first */
+};
+
+void sim_node_new(struct sim *s, size_t index);
+void sim_node_start(struct sim *s, size_t index); /* a new life */
+void sim_node_crash(struct sim *s, size_t index); /* kill -9 */
+void sim_node_pause(struct sim *s, size_t index, uint64_t us);
+void sim_node_free(struct sim *s, size_t index);
+uint64_t sim_node_unix_ms(const struct sim_node *node);
+bool sim_node_lives(const struct sim_node *node, uint64_t life);
+bool sim_node_may_act(struct sim_node *node); /* counts a call of a port; false: it died before this one */
+
+/* What the ports put at hand. All copy. */
+void sim_node_frame(struct sim_node *node, struct span frame);
+void sim_node_reply(struct sim_node *node, uint64_t tag, const struct store_reply *reply);
+void sim_node_store_up(struct sim_node *node, bool up);
+void sim_node_run_done(struct sim_node *node, struct span session, const struct run_done *done);
+
+void sim_chaos(struct sim *s, void *self, uint64_t word); /* node and store faults, every 50 ms while the load lasts */
+
+/* --- sim_bus.c: one hub; a pipe from each endpoint to each, first in, first out --- */
+
+void sim_bus_new(struct sim *s);
+struct bus_port sim_bus_port(struct sim *s, size_t node);
+/* Endpoints: 0.. the nodes, then the clients, then the watcher. */
+void sim_bus_send(struct sim *s, size_t endpoint, struct span frame);
+void sim_bus_cut(struct sim *s, size_t endpoint, bool cut);
+bool sim_bus_is_cut(const struct sim *s, size_t endpoint);
+
+/* --- sim_store.c: the keyspace, and a connection from each node --- */
+
+bool sim_store_new(struct sim *s);
+void sim_store_free(struct sim *s);
+struct store_port sim_store_port(struct sim *s, size_t node);
+void sim_store_connect(struct sim *s, size_t node); /* a new life dials */
+void sim_store_abandon(struct sim *s, size_t node); /* a life ended: nobody reads its replies */
+void sim_store_down(struct sim *s, uint64_t us);    /* every connection ends; none can be made */
+bool sim_store_half_done(const struct sim *s);      /* a script died half-way and was not repeated yet */
+uint64_t sim_store_now_us(const struct sim *s);
+/* Reading past the scripts, for the invariants. Absent spans: not there. Borrowed until the next execution. */
+struct span sim_store_get(struct sim *s, uint32_t partition, char letter, struct span field);
+void sim_store_each(struct sim *s, uint32_t partition, char letter,
+                    void (*each)(struct sim *s, void *self, struct span field, struct span value), void *self);
+/* Outbox entries with a commit sequence above `after`, in order; stops early when `each` breaks the run. */
+void sim_store_each_event(struct sim *s, uint32_t partition, uint64_t after,
+                          void (*each)(struct sim *s, void *self, uint64_t sequence, struct span session,
+                                       struct span message),
+                          void *self);
+uint64_t sim_store_first_entry(struct sim *s, uint32_t partition); /* its sequence; 0: the outbox is empty */
+
+/* A call as the store sees it, for the invariants. */
+struct sim_call {
+    struct sim_node *node;
+    uint64_t life, tag;
+    enum script script;
+    struct span *keys, *args;
+    size_t key_count, arg_count;
+    bool orphan; /* its connection ended: nobody reads the reply */
+    bool wrote;  /* executed, and something may have been written */
+};
+
+/* --- sim_executor.c --- */
+
+void sim_executors_new(struct sim *s);
+struct executor_port sim_executor_port(struct sim *s, size_t node);
+void sim_executors_die(struct sim *s, size_t node); /* with their node */
+size_t sim_executors_running(const struct sim *s);
+
+/* --- sim_client.c: publishers that keep the protocol, and the watcher --- */
+
+void sim_clients_new(struct sim *s);
+void sim_clients_start(struct sim *s); /* the load of the configuration */
+void sim_client_frame(struct sim *s, size_t client, struct span frame);
+void sim_watcher_frame(struct sim *s, struct span frame);
+bool sim_clients_closed(struct sim *s); /* everything sent has a definite answer */
+bool sim_clients_quiet(struct sim *s);  /* the same, but what was sent with wake: false may wait */
+void sim_clients_settle(struct sim *s); /* no new load; what is refused again and again is withdrawn */
+void sim_clients_wake_all(struct sim *s);
+const char *sim_clients_open(struct sim *s); /* the first item without an answer, for people */
+const struct mk_command *sim_clients_command(struct sim *s, struct span session, struct span id); /* NULL: none such */
+
+const struct mk_input *sim_clients_input(struct sim *s, struct span session, struct span id); /* the same */
+
+/* Scenarios send by hand; kept and repeated like any other. */
+struct item;
+struct item *sim_send(struct sim *s, const char *session, struct span body); /* body: a msgpack value */
+struct item *sim_command(struct sim *s, const char *session, enum mk_op op);
+struct item *sim_send_input(struct sim *s, const struct mk_input *input); /* id, ts, born, reply_to are the client's */
+bool sim_item_closed(const struct item *item);
+bool sim_item_accepted(const struct item *item);
+const char *sim_item_answer(const struct item *item); /* "completed", "withdrawn", an error code...; "" while open */
+struct span sim_item_id(const struct item *item);
+
+/* --- invariants.c, invariants_said.c: called where things cross a port --- */
+
+void checks_new(struct sim *s);
+void checks_sent(struct sim *s, struct sim_node *node, const struct store_call *call);
+void checks_answered(struct sim *s, const struct sim_call *call, const struct store_reply *reply);
+void checks_executed(struct sim *s, const struct sim_call *call);
+void checks_published(struct sim *s, struct sim_node *node, struct span frame);
+void checks_started(struct sim *s, struct sim_node *node, const struct run_request *request);
+void checks_turn(struct sim *s, struct sim_node *node);
+void checks_watched(struct sim *s, struct span session, uint64_t seq, struct span message);
+void checks_commanded(struct sim *s, struct span session, enum mk_op op); /* a client sends it */
+void checks_quiet(struct sim *s);                                         /* P8: nothing that could run waits */
+void checks_end(struct sim *s);
+uint64_t checks_completions(const struct sim *s, const char *session);
+uint64_t checks_starts(const struct sim *s, const char *session); /* runs started, repeats included */
+
+/* --- scenarios.c --- */
+
+size_t scenarios_run(size_t *failed, bool verbose); /* how many passed; adds to *failed */
+
+#endif

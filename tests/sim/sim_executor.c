@@ -1,0 +1,173 @@
+/* Executors on virtual time: what the builtins answer (node/builtin.h), and what executors do wrong: fail, hang until
+ * cancelled or past their deadline, answer twice, or answer for a node that died meanwhile. */
+#include "node/builtin.h"
+#include "tests/sim/sim.h"
+
+#define HANG_US_MAX (8 * SECOND) /* then the run's own deadline ends it */
+
+struct sim_run {
+    struct sim_run *next;
+    struct sim_node *node;
+    uint64_t life;
+    struct span session;
+    struct mk_id id;
+    bool hangs, sleeps, ended, late; /* late: its node died, the result arrives all the same */
+    struct run_done done;
+};
+
+struct sim_executors {
+    struct sim_run *runs; /* the latest first */
+    size_t running;
+};
+
+void sim_executors_new(struct sim *s)
+{
+    s->executors = sim_alloc(s, sizeof *s->executors);
+}
+
+size_t sim_executors_running(const struct sim *s)
+{
+    return s->executors->running;
+}
+
+/* --- ends --- */
+
+static void deliver(struct sim *s, struct sim_run *run)
+{
+    sim_trace(s, run->node->name, "run %.8s of %.*s ends%s", run->id.text, SPAN_ARGS(run->session),
+              run->late ? ", in the life of another" : "");
+    sim_node_run_done(run->node, run->session, &run->done);
+    if (sim_fault(s, FAULT_RUN_TWICE))
+        sim_node_run_done(run->node, run->session, &run->done);
+}
+
+static void end(struct sim *s, void *self, uint64_t word)
+{
+    (void)word;
+    struct sim_run *run = self;
+    if (run->ended && !run->late)
+        return;
+    if (!run->ended)
+        s->executors->running--;
+    run->ended = true;
+    deliver(s, run);
+    run->late = false;
+}
+
+static void end_as(struct sim_run *run, enum run_end as, struct span message)
+{
+    run->done = (struct run_done){.run = run->id, .attempt = run->done.attempt, .end = as, .message = message};
+    if (as != RUN_FAILED)
+        return;
+    run->done.cause = CAUSE_RUNTIME_APPLY;
+    run->done.error = MK_ERR_EXECUTOR_FAILED;
+}
+
+void sim_executors_die(struct sim *s, size_t node)
+{
+    for (struct sim_run *run = s->executors->runs; run; run = run->next) {
+        if (run->ended || run->node->index != node)
+            continue;
+        run->ended = true;
+        s->executors->running--;
+        run->late = !run->hangs && sim_fault(s, FAULT_RUN_LATE);
+    }
+}
+
+/* --- the port --- */
+
+static enum builtin builtin_of(struct span name)
+{
+    return name.bytes ? builtin_parse(name) : BUILTIN_ECHO;
+}
+
+static bool known(void *self, struct span name)
+{
+    (void)self;
+    return builtin_of(name) < BUILTIN_COUNT;
+}
+
+/* The builtin's answer, kept as long as the simulation. Returns how long the run takes. */
+static uint64_t apply(struct sim *s, const struct run_request *request, struct sim_run *run)
+{
+    struct builtin_run built = {0};
+    builtin_apply(&built, builtin_of(request->executor), request);
+    struct span *results = sim_alloc(s, (built.done.result_count + 1) * sizeof *results);
+    for (size_t i = 0; i < built.done.result_count; i++)
+        results[i] = sim_copy(s, built.done.results[i]);
+    run->done = built.done;
+    run->done.results = results;
+    run->done.state = sim_copy(s, built.done.state);
+    run->done.message = sim_copy(s, built.done.message);
+    uint64_t us = built.delay_ms * MILLISECOND + sim_between(s, 100, 20000);
+    builtin_release(&built);
+    return us;
+}
+
+/* --- the hooks --- */
+
+static void start(void *self, const struct run_request *request)
+{
+    struct sim_node *node = self;
+    struct sim *s = node->sim;
+    if (!sim_node_may_act(node))
+        return;
+    checks_started(s, node, request);
+    struct sim_run *run = sim_alloc(s, sizeof *run);
+    *run = (struct sim_run){.node = node, .life = node->life, .id = request->run->id, .next = s->executors->runs};
+    run->session = sim_copy(s, request->session);
+    run->sleeps = builtin_of(request->executor) == BUILTIN_SLEEP;
+    s->executors->runs = run;
+    s->executors->running++;
+    uint64_t us = apply(s, request, run);
+    if (sim_fault(s, FAULT_RUN_FAILS))
+        end_as(run, RUN_FAILED, SPAN_LIT("the executor fell over"));
+    run->hangs = sim_fault(s, FAULT_RUN_HANGS);
+    if (run->hangs) {
+        us = sim_between(s, SECOND, HANG_US_MAX);
+        end_as(run, RUN_FAILED, SPAN_LIT("the run outlived its deadline"));
+    }
+    sim_at(s, us, end, run, 0);
+}
+
+static struct sim_run *find(struct sim_node *node, struct span session, struct span id)
+{
+    for (struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
+        bool same = span_equal(run->session, session) && (!span_given(id) || span_equal(id_span(&run->id), id));
+        if (!run->ended && run->node == node && run->life == node->life && same)
+            return run;
+    }
+    return NULL;
+}
+
+static void end_soon(struct sim *s, struct sim_run *run)
+{
+    end_as(run, RUN_CANCELLED, (struct span){0});
+    sim_at(s, sim_between(s, 1, 30) * MILLISECOND, end, run, 0);
+}
+
+/* A boundary comes only in those that sleep; the others run to their end. */
+static void cancel(void *self, struct span session, struct span id, bool hard)
+{
+    struct sim_node *node = self;
+    struct sim_run *run = find(node, session, id);
+    if (!run || !sim_node_may_act(node))
+        return;
+    sim_trace(node->sim, node->name, "%s cancel of run %.8s", hard ? "hard" : "boundary", run->id.text);
+    if (hard || (run->sleeps && !run->hangs))
+        end_soon(node->sim, run);
+}
+
+static void stop(void *self, struct span session)
+{
+    struct sim_node *node = self;
+    struct sim_run *run = find(node, session, (struct span){0});
+    if (run && sim_node_may_act(node))
+        end_soon(node->sim, run);
+}
+
+struct executor_port sim_executor_port(struct sim *s, size_t node)
+{
+    static const struct executor_ops ops = {start, cancel, stop, known};
+    return (struct executor_port){&ops, s->nodes[node]};
+}
