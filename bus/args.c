@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENV_BYTES 64
-#define HOUR_MS   (3600ull * 1000)
+#define ENV_BYTES  64
+#define LIST_BYTES 180 /* of all flags, in one line with what is wrong */
+#define HOUR_MS    (3600ull * 1000)
 
 static void env_name(char out[ENV_BYTES], const char *flag)
 {
@@ -51,10 +52,12 @@ static const struct flag *find(const struct args *args, const char *name, size_t
 
 static enum mk_err unknown(const struct args *args, const char *text, struct mk_note *note)
 {
-    char all[sizeof note->text] = "";
+    char all[LIST_BYTES] = "";
     size_t used = 0;
     for (size_t i = 0; i < args->flag_count && used < sizeof all; i++)
         used += (size_t)snprintf(all + used, sizeof all - used, " --%s", args->flags[i].name);
+    if (used >= sizeof all)
+        return err_set(note, MK_ERR_INVALID_FIELD, "unknown flag `%.40s`; --help lists what is allowed", text);
     return err_set(note, MK_ERR_INVALID_FIELD, "unknown flag `%.40s`; allowed:%s", text, all);
 }
 

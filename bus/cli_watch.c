@@ -23,7 +23,7 @@ struct watch {
     size_t count, room;
     bool replaying;
     uint64_t shown, shown_max;
-    bool failed;
+    enum cli_exit failed; /* the first replay was not answered: what to exit with */
 };
 
 static struct place *place_of(struct watch *watch, const char *session)
@@ -128,6 +128,18 @@ static void take_items(struct watch *watch, const json_t *data)
     }
 }
 
+/* A session that is not there yet may come. Where events were heard before, the gap is shown and the watch goes on. */
+static void on_no_replay(struct watch *watch, struct place *place, const struct mk_answer *answer)
+{
+    bool absent = answer->reason.bytes == 9 && memcmp(answer->reason.at, "not_found", 9) == 0;
+    if (place->highest >= place->next) {
+        show_gap(watch, place, place->highest, "could not be replayed");
+        place->next = place->highest + 1;
+    } else if (!absent) {
+        watch->failed = cli_print_answer(watch->cli, answer);
+    }
+}
+
 static void on_replay(void *user, const struct mk_answer *answer)
 {
     struct watch *watch = user;
@@ -136,11 +148,7 @@ static void on_replay(void *user, const struct mk_answer *answer)
     if (!place)
         return;
     if (answer->end != MK_END_DONE) {
-        uint64_t before = place->next;
-        if (place->highest >= before)
-            show_gap(watch, place, place->highest, "could not be replayed");
-        place->next = place->highest + 1;
-        watch->failed = before > place->highest + 1; /* --from, and nobody answered */
+        on_no_replay(watch, place, answer);
         return;
     }
     uint64_t before = place->next;
@@ -214,8 +222,6 @@ enum cli_exit cli_watch(struct cli *cli)
         code = start(&watch, from);
     while (!code && !watch.failed && (!watch.shown_max || watch.shown < watch.shown_max))
         mk_client_poll(cli->client, 1000);
-    if (!code && watch.failed)
-        code = cli_fail(CLI_NO_ANSWER, "nobody answered for events of %s; repeating is safe", watch.session);
     free(watch.places);
-    return code;
+    return code ? code : watch.failed;
 }

@@ -9,7 +9,8 @@ static enum mk_err wrong(struct mk_note *note, const struct field *field, const 
     return err_set(note, MK_ERR_INVALID_FIELD, "%s: %s wanted", field->key, wanted);
 }
 
-static enum mk_err read_text(const struct field *field, const struct value *value, struct span *out, struct mk_note *note)
+static enum mk_err read_text(const struct field *field, const struct value *value, struct span *out,
+                             struct mk_note *note)
 {
     if (value->type != VALUE_STR && !(field->type == FIELD_BYTES && value->type == VALUE_BIN))
         return wrong(note, field, "a string");
@@ -38,13 +39,14 @@ static enum mk_err read_enum(const struct field *field, const struct value *valu
     return err_set(note, MK_ERR_INVALID_FIELD, "%s: unknown word \"%.*s\"", field->key, bytes, value->text.at);
 }
 
-static enum mk_err read_number(const struct field *field, const struct value *value, uint64_t *out, struct mk_note *note)
+static enum mk_err read_number(const struct field *field, const struct value *value, uint64_t *out,
+                               struct mk_note *note)
 {
     if (value->type != VALUE_UINT)
         return wrong(note, field, "a non-negative integer");
     if (field->most && value->number > field->most)
-        return err_set(note, MK_ERR_INVALID_FIELD, "%s: %llu, limit %llu", field->key, (unsigned long long)value->number,
-                       (unsigned long long)field->most);
+        return err_set(note, MK_ERR_INVALID_FIELD, "%s: %llu, limit %llu", field->key,
+                       (unsigned long long)value->number, (unsigned long long)field->most);
     *out = value->number;
     return MK_ERR_OK;
 }

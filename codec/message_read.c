@@ -23,7 +23,7 @@ static const char *role_text(unsigned value)
     return value ? "hub" : "node";
 }
 
-#define COUNT(table) (sizeof(table) / sizeof *(table))
+#define COUNT(table)     (sizeof(table) / sizeof *(table))
 #define AT(type, member) offsetof(struct type, member)
 
 /* clang-format off */
@@ -92,7 +92,8 @@ enum mk_err message_head_read(struct span map, struct message_head *out, struct 
     if (!read.head.version)
         return err_set(note, MK_ERR_MISSING_FIELD, "v: missing");
     if (read.head.type == MK_TYPE_COUNT)
-        return err_set(note, MK_ERR_UNKNOWN_TYPE, "t: \"%.*s\"", read.type.bytes < 40 ? (int)read.type.bytes : 40, read.type.at);
+        return err_set(note, MK_ERR_UNKNOWN_TYPE, "t: \"%.*s\"", read.type.bytes < 40 ? (int)read.type.bytes : 40,
+                       read.type.at);
     return span_given(read.head.h.id) ? MK_ERR_OK : err_set(note, MK_ERR_MISSING_FIELD, "id: missing");
 }
 
@@ -108,7 +109,8 @@ enum mk_err batch_open(struct span map, struct batch_reader *out, struct mk_note
     if (!cursor_read(&cursor, &head) || head.type != VALUE_ARRAY)
         return err_set(note, MK_ERR_INVALID_FIELD, "items: an array wanted");
     if (head.number > BATCH_ITEMS_MAX)
-        return err_set(note, MK_ERR_TOO_LARGE, "items: %llu, limit %d", (unsigned long long)head.number, BATCH_ITEMS_MAX);
+        return err_set(note, MK_ERR_TOO_LARGE, "items: %llu, limit %d", (unsigned long long)head.number,
+                       BATCH_ITEMS_MAX);
     *out = (struct batch_reader){cursor.at, cursor.end, (size_t)head.number};
     return MK_ERR_OK;
 }
@@ -233,10 +235,12 @@ static enum mk_err read_intents(struct span raw, struct mk_args *out, struct mk_
     if (!span_given(raw) || is_nil(raw))
         return MK_ERR_OK;
     if (!cursor_read(&cursor, &value) || value.type != VALUE_ARRAY || value.number > SILENT_INTENTS_MAX)
-        return err_set(note, MK_ERR_INVALID_FIELD, "intents: an array of at most %d strings wanted", SILENT_INTENTS_MAX);
+        return err_set(note, MK_ERR_INVALID_FIELD, "intents: an array of at most %d strings wanted",
+                       SILENT_INTENTS_MAX);
     for (uint64_t left = value.number; left > 0; left--) {
         if (!cursor_read(&cursor, &value) || value.type != VALUE_STR || value.text.bytes > MESSAGE_ID_BYTES_MAX)
-            return err_set(note, MK_ERR_INVALID_FIELD, "intents: strings of at most %d bytes wanted", MESSAGE_ID_BYTES_MAX);
+            return err_set(note, MK_ERR_INVALID_FIELD, "intents: strings of at most %d bytes wanted",
+                           MESSAGE_ID_BYTES_MAX);
         out->intents[out->intent_count++] = value.text;
     }
     return MK_ERR_OK;
@@ -259,6 +263,7 @@ static enum mk_err read_args(struct span raw, struct mk_args *out, struct mk_not
         U64("sequence", AT(args_fields, args.sequence)),
         BOOL("running", AT(args_fields, args.running)),
         BOOL("active_inputs", AT(args_fields, args.active_inputs)),
+        BOOL("bare", AT(args_fields, args.bare)),
     };
     struct args_fields read = {0};
     enum mk_err err = MK_ERR_OK;
@@ -518,10 +523,10 @@ bool owned_next(struct owned_reader *reader, struct mk_owned *out)
             return false;
         reader->at = cursor.at;
         struct cursor in_name = cursor_of(name), in = cursor_of(entry);
-        bool sound = cursor_read(&in_name, &key) && key.type == VALUE_STR && read_hex4(key.text, &out->partition) && cursor_read(&in, &head) &&
-                     head.type == VALUE_ARRAY && head.number == 3 && cursor_read(&in, &history) &&
-                     history.type == VALUE_STR && cursor_read(&in, &fence) && fence.type == VALUE_UINT &&
-                     cursor_read(&in, &sequence) && sequence.type == VALUE_UINT;
+        bool sound = cursor_read(&in_name, &key) && key.type == VALUE_STR && read_hex4(key.text, &out->partition) &&
+                     cursor_read(&in, &head) && head.type == VALUE_ARRAY && head.number == 3 &&
+                     cursor_read(&in, &history) && history.type == VALUE_STR && cursor_read(&in, &fence) &&
+                     fence.type == VALUE_UINT && cursor_read(&in, &sequence) && sequence.type == VALUE_UINT;
         if (!sound)
             continue;
         out->history = history.text;

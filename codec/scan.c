@@ -222,8 +222,8 @@ static enum mk_err check_structure(struct span bytes, struct mk_note *note)
             return err_set(note, MK_ERR_MALFORMED, "no msgpack value at byte %zu", at);
         uint64_t more = value.type == VALUE_MAP ? 2 * value.number : value.type == VALUE_ARRAY ? value.number : 0;
         if (more > (uint64_t)(cursor.end - cursor.at))
-            return err_set(note, MK_ERR_MALFORMED, "at byte %zu: %llu values, %zu bytes left", at, (unsigned long long)more,
-                           (size_t)(cursor.end - cursor.at));
+            return err_set(note, MK_ERR_MALFORMED, "at byte %zu: %llu values, %zu bytes left", at,
+                           (unsigned long long)more, (size_t)(cursor.end - cursor.at));
         if (value.type == VALUE_MAP && value.number > MAP_KEYS_MAX)
             return err_set(note, MK_ERR_TOO_LARGE, "at byte %zu: a map of %llu keys, limit %d", at,
                            (unsigned long long)value.number, MAP_KEYS_MAX);

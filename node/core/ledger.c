@@ -114,8 +114,9 @@ void entry_join(struct entry *entry, struct span reply_to)
         entry->waiter_count++;
 }
 
-/* After the first failure a batch is split into about as many parts as each part has members, after the second everybody runs
- * alone: so the third attempt, the last, is the culprit's own, and nobody pays more than two for another's fault. */
+/* After the first failure a batch is split into about as many parts as each part has members, after the second
+ * everybody runs alone: so the third attempt, the last, is the culprit's own, and nobody pays more than two for
+ * another's fault. */
 static size_t share_after(uint64_t attempts, size_t together)
 {
     if (attempts >= STAGE_ATTEMPTS_MAX - 1)
@@ -261,15 +262,16 @@ static bool reserve(struct ledger *ledger, const struct mk_mem *mem)
     return true;
 }
 
-struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input, const struct policy *policy,
-                             uint64_t seq)
+struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
+                             const struct policy *policy, uint64_t seq)
 {
     if (ledger->count >= ACTIVE_INPUTS_MAX || ledger_by_seq(ledger, seq) || !reserve(ledger, mem))
         return NULL;
     struct entry *entry = mem_alloc(mem, sizeof *entry);
     if (!entry)
         return NULL;
-    *entry = (struct entry){.refs = 1, .input = input_keep(input), .seq = seq, .order = seq, .policy = *policy, .lane = policy->lane};
+    *entry = (struct entry){
+        .refs = 1, .input = input_keep(input), .seq = seq, .order = seq, .policy = *policy, .lane = policy->lane};
     entry_join(entry, input->input.reply_to);
     size_t place = place_of(ledger, seq);
     memmove(ledger->entries + place + 1, ledger->entries + place, (ledger->count - place) * sizeof *ledger->entries);
@@ -278,7 +280,8 @@ struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, st
     return entry;
 }
 
-struct entry *ledger_add(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input, const struct policy *policy)
+struct entry *ledger_add(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
+                         const struct policy *policy)
 {
     struct entry *entry = ledger_restore(ledger, mem, input, policy, ledger->next_admission);
     if (!entry)
@@ -299,12 +302,13 @@ void ledger_remove(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq
 
 /* --- selection --- */
 
-/* The handling mode of the turn that an input asks for; two different ones cannot share a run (D16). NONE fits every other. */
+/* The handling mode of the turn that an input asks for; two different ones cannot share a run (D16). NONE fits every
+ * other. */
 static enum mk_handling turn_mode(const struct entry *entry)
 {
     const struct mk_input *input = &entry->input->input;
-    bool peer = input->kind == MK_PEER_MESSAGE || input->kind == MK_PEER_REQUEST || input->kind == MK_PEER_RESPONSE_PROGRESS ||
-                input->kind == MK_PEER_RESPONSE_TERMINAL;
+    bool peer = input->kind == MK_PEER_MESSAGE || input->kind == MK_PEER_REQUEST ||
+                input->kind == MK_PEER_RESPONSE_PROGRESS || input->kind == MK_PEER_RESPONSE_TERMINAL;
     if (peer && entry->lane == LANE_STEER && !entry->admitted_while_running)
         return MK_HANDLING_QUEUE;
     if (input->handling == MK_HANDLING_NONE && (input->kind == MK_EXTERNAL_EVENT || input->kind == MK_CONTINUATION))

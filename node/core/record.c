@@ -1,14 +1,10 @@
 #include "node/core/record.h"
 
 static const char *const phase_names[INPUT_PHASE_COUNT] = {
-    [INPUT_QUEUED] = "queued",
-    [INPUT_STAGED] = "staged",
-    [INPUT_APPLIED] = "applied",
-    [INPUT_APPLIED_PENDING_CONSUMPTION] = "applied_pending_consumption",
-    [INPUT_CONSUMED] = "consumed",
-    [INPUT_SUPERSEDED] = "superseded",
-    [INPUT_COALESCED] = "coalesced",
-    [INPUT_ABANDONED] = "abandoned",
+    [INPUT_QUEUED] = "queued",       [INPUT_STAGED] = "staged",
+    [INPUT_APPLIED] = "applied",     [INPUT_APPLIED_PENDING_CONSUMPTION] = "applied_pending_consumption",
+    [INPUT_CONSUMED] = "consumed",   [INPUT_SUPERSEDED] = "superseded",
+    [INPUT_COALESCED] = "coalesced", [INPUT_ABANDONED] = "abandoned",
 };
 
 static const char *const reason_names[ABANDON_REASON_COUNT] = {

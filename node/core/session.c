@@ -34,9 +34,9 @@ void session_free(struct session *session)
 
 static bool row_usable(const struct input_record *row)
 {
-    return row->version == INPUT_RECORD_VERSION && row->seq && row->input.h.id.bytes && row->input.kind < MK_KIND_COUNT &&
-           row->input.handling < MK_HANDLING_COUNT && row->phase < INPUT_CONSUMED && row->input.durability != MK_EPHEMERAL &&
-           (row->lane == LANE_STEER || row->lane == LANE_QUEUE);
+    return row->version == INPUT_RECORD_VERSION && row->seq && row->input.h.id.bytes &&
+           row->input.kind < MK_KIND_COUNT && row->input.handling < MK_HANDLING_COUNT && row->phase < INPUT_CONSUMED &&
+           row->input.durability != MK_EPHEMERAL && (row->lane == LANE_STEER || row->lane == LANE_QUEUE);
 }
 
 /* False: no memory. A row that cannot be used is counted and left out (D7). */
@@ -122,8 +122,8 @@ static bool head_usable(const struct session_record *head, struct mk_note *note)
 {
     const struct run_record *run = head->run;
     if (head->version != SESSION_RECORD_VERSION)
-        return !err_set(note, MK_ERR_QUARANTINED, "the head has version %llu, not %d", (unsigned long long)head->version,
-                        SESSION_RECORD_VERSION);
+        return !err_set(note, MK_ERR_QUARANTINED, "the head has version %llu, not %d",
+                        (unsigned long long)head->version, SESSION_RECORD_VERSION);
     if (head->phase >= PHASE_COUNT || head->phase == PHASE_RUNNING || head->phase == PHASE_INITIALIZING)
         return !err_set(note, MK_ERR_QUARANTINED, "the head has phase %s", phase_name(head->phase));
     if (run && (!run->id.bytes || !run->attempt || run->input_count > RUN_INPUTS_MAX))
@@ -217,9 +217,9 @@ void session_announce(const struct turn_of *turn, const struct machine_effects *
         enum mk_effect_name name;
         const char *notice;
     } numbered[] = {
-        {FX_NOTICE_EXIT, MK_RUNTIME_NOTICE, "exit"},       {FX_NOTICE_STOP, MK_RUNTIME_NOTICE, "stop"},
-        {FX_NOTICE_RESET, MK_RUNTIME_NOTICE, "reset"},     {FX_NOTICE_RECOVER, MK_RUNTIME_NOTICE, "recover"},
-        {FX_RUNTIME_RETIRED, MK_RUNTIME_RETIRED, NULL},    {FX_RUNTIME_DESTROYED, MK_RUNTIME_DESTROYED, NULL},
+        {FX_NOTICE_EXIT, MK_RUNTIME_NOTICE, "exit"},    {FX_NOTICE_STOP, MK_RUNTIME_NOTICE, "stop"},
+        {FX_NOTICE_RESET, MK_RUNTIME_NOTICE, "reset"},  {FX_NOTICE_RECOVER, MK_RUNTIME_NOTICE, "recover"},
+        {FX_RUNTIME_RETIRED, MK_RUNTIME_RETIRED, NULL}, {FX_RUNTIME_DESTROYED, MK_RUNTIME_DESTROYED, NULL},
     };
     for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
         if (!machine_has_effect(fx, numbered[i].effect))
@@ -282,7 +282,8 @@ bool session_attach(const struct turn_of *turn, struct span executor)
     struct session_core *core = &session->core;
     if (core->attached)
         return true;
-    if (!session_step(session, IN_ENSURE_SESSION_WITH_EXECUTOR, NULL) || core->machine.registration != REGISTRATION_ACTIVE)
+    if (!session_step(session, IN_ENSURE_SESSION_WITH_EXECUTOR, NULL) ||
+        core->machine.registration != REGISTRATION_ACTIVE)
         return false;
     core->attached = true;
     core->wake = true; /* what was queued before runs now */
@@ -428,7 +429,8 @@ void session_undo(struct session *session)
 
 /* --- what is durable --- */
 
-/* What is restored: the phase itself (D17), of a run where it began. A name may be remembered before there is a session. */
+/* What is restored: the phase itself (D17), of a run where it began. A name may be remembered before there is a
+ * session. */
 static enum phase stored_phase(const struct machine *machine)
 {
     if (machine->phase == PHASE_INITIALIZING)
@@ -513,7 +515,8 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
 bool session_idle(const struct session *session)
 {
     const struct session_core *core = &session->core;
-    return !session->stage.open && !core->run.id.bytes && !core->ledger.count && !core->leaving.re.bytes && !core->intent_count;
+    return !session->stage.open && !core->run.id.bytes && !core->ledger.count && !core->leaving.re.bytes &&
+           !core->intent_count;
 }
 
 /* A run's inputs are staged, in its order, and no others are. */
@@ -558,7 +561,8 @@ static const char *parked(const struct session *session)
     if (session->held || core->not_before_ms || !session_can_run(session))
         return NULL;
     for (size_t i = 0; i < core->ledger.count; i++)
-        if (core->ledger.entries[i]->phase == INPUT_QUEUED && (core->wake || core->ledger.entries[i]->input->input.wake))
+        if (core->ledger.entries[i]->phase == INPUT_QUEUED &&
+            (core->wake || core->ledger.entries[i]->input->input.wake))
             return "an input waits although the session could run it";
     return NULL;
 }

@@ -15,7 +15,8 @@ static struct answer *admission(const struct turn_of *turn, const struct mk_inpu
     return answer;
 }
 
-static void reject(const struct turn_of *turn, const struct mk_input *input, enum mk_err reason, bool final, const char *detail)
+static void reject(const struct turn_of *turn, const struct mk_input *input, enum mk_err reason, bool final,
+                   const char *detail)
 {
     struct answer *answer = admission(turn, input, MK_REJECTED);
     if (!answer)
@@ -249,7 +250,8 @@ static bool executor_there(const struct turn_of *turn, const struct mk_input *in
     return !ctx->executor_known || ctx->executor_known(ctx->self, name);
 }
 
-/* A destroyed session refuses for good, so a lost answer to an old input must not end in that: its id is looked up first. */
+/* A destroyed session refuses for good, so a lost answer to an old input must not end in that: its id is looked up
+ * first. */
 static void refuse_destroyed(const struct turn_of *turn, const struct mk_input *input)
 {
     if (session_know_input(turn->session, input->h.id).how == KNOWN_UNASKED)
@@ -263,8 +265,9 @@ static bool not_ready(const struct turn_of *turn, const struct mk_input *input)
 {
     const struct session *session = turn->session;
     const struct machine *machine = &session->core.machine;
-    bool open = session_known(session) ? machine_accepts_input(machine) && machine->registration != REGISTRATION_DRAINING
-                                       : turn->ctx->auto_register && !session->core.retained;
+    bool open = session_known(session)
+                    ? machine_accepts_input(machine) && machine->registration != REGISTRATION_DRAINING
+                    : turn->ctx->auto_register && !session->core.retained;
     if (!open)
         refuse(turn, input, MK_ERR_NOT_READY);
     return !open;
@@ -324,7 +327,8 @@ static const struct entry *replaced_by(const struct session *session, const stru
     for (size_t lane = 0; lane < 2; lane++) {
         for (size_t i = 0; i < session->core.ledger.count; i++) {
             const struct entry *old = session->core.ledger.entries[i];
-            bool equal = old->input->input.kind == input->kind && span_equal(old->input->input.supersede, input->supersede);
+            bool equal =
+                old->input->input.kind == input->kind && span_equal(old->input->input.supersede, input->supersede);
             if (old != entry && old->lane == lanes[lane] && old->phase == INPUT_QUEUED && equal)
                 return old;
         }
@@ -350,7 +354,8 @@ static bool machine_accepts(const struct turn_of *turn, const struct mk_input *i
     return true;
 }
 
-static struct entry *enter(const struct turn_of *turn, const struct mk_input *input, const struct policy *policy, bool running)
+static struct entry *enter(const struct turn_of *turn, const struct mk_input *input, const struct policy *policy,
+                           bool running)
 {
     struct session *session = turn->session;
     struct admitted *copy = input_copy(session->mem, input);
@@ -384,7 +389,8 @@ static void accepted(const struct turn_of *turn, const struct mk_input *input, c
     }
     const struct entry *old = replaced_by(turn->session, entry);
     if (old) {
-        struct ending ending = {.phase = INPUT_COALESCED, .outcome = MK_COALESCED, .aggregate = entry->input->input.h.id};
+        struct ending ending = {
+            .phase = INPUT_COALESCED, .outcome = MK_COALESCED, .aggregate = entry->input->input.h.id};
         session_end_input(turn, old->seq, &ending);
     }
 }

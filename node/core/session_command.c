@@ -1,5 +1,5 @@
-/* Commands that change a session (semantics-core.md 4, 5.7 and 7). Their results are remembered under the command's id, in the commit
- * that performs them (rule 6). One that is refused has changed nothing and is not remembered. */
+/* Commands that change a session (semantics-core.md 4, 5.7 and 7). Their results are remembered under the command's id,
+ * in the commit that performs them (rule 6). One that is refused has changed nothing and is not remembered. */
 #include "node/core/session_impl.h"
 
 #include <stdio.h>
@@ -19,14 +19,21 @@ static uint64_t digest_add(uint64_t digest, struct span part)
 static uint64_t command_digest(const struct mk_command *command)
 {
     const struct mk_args *args = &command->args;
-    struct span parts[] = {span_of(mk_op_name(command->op)), command->run, args->id, args->idem, args->run, args->reason,
-                           args->executor, args->epoch, args->kind};
+    struct span parts[] = {span_of(mk_op_name(command->op)),
+                           command->run,
+                           args->id,
+                           args->idem,
+                           args->run,
+                           args->reason,
+                           args->executor,
+                           args->epoch,
+                           args->kind};
     uint64_t digest = 14695981039346656037ull;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         digest = digest_add(digest, parts[i]);
     for (size_t i = 0; i < args->intent_count; i++)
         digest = digest_add(digest, args->intents[i]);
-    return digest;
+    return args->bare ? digest_add(digest, SPAN_LIT("bare")) : digest;
 }
 
 static struct answer *result(const struct turn_of *turn, struct span to, struct span re)
@@ -198,13 +205,27 @@ static bool make_registered(const struct turn_of *turn)
     return true;
 }
 
-/* D5, L11: registering a stopped session revives it, with its identity and bindings. */
+static bool executor_there(const struct turn_of *turn, const struct mk_command *command)
+{
+    const struct session_ctx *ctx = turn->ctx;
+    return !ctx->executor_known || ctx->executor_known(ctx->self, command->args.executor);
+}
+
+/* D5, L11: registering a stopped session revives it, with its identity and bindings. Unless it is to be bare, a session
+ * that can work is bound and gets its executor, as with its first input: nothing that is sent to it later waits for one
+ * (P8). */
 static void do_register(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;
+    if (!command->args.bare && !executor_there(turn, command)) {
+        answer_error(turn, command, MK_ERR_UNKNOWN_EXECUTOR);
+        return;
+    }
     bool done = make_registered(turn);
     if (done && session->core.machine.phase == PHASE_STOPPED)
         done = session_step(session, IN_REVIVE, NULL);
+    if (done && !command->args.bare && session->core.machine.phase == PHASE_IDLE)
+        done = session_bind(turn) && session_attach(turn, command->args.executor);
     if (done)
         answer_phase(turn, command);
     else
@@ -214,10 +235,9 @@ static void do_register(const struct turn_of *turn, const struct mk_command *com
 static void do_attach(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;
-    const struct session_ctx *ctx = turn->ctx;
     enum phase phase = session->core.machine.phase;
     bool over = phase == PHASE_RETIRED || phase == PHASE_STOPPED;
-    if (ctx->executor_known && !ctx->executor_known(ctx->self, command->args.executor)) {
+    if (!executor_there(turn, command)) {
         answer_error(turn, command, MK_ERR_UNKNOWN_EXECUTOR);
         return;
     }
@@ -243,6 +263,9 @@ static void do_prepare_bindings(const struct turn_of *turn, const struct mk_comm
         answer_error(turn, command, MK_ERR_VALIDATION_FAILED);
         return;
     }
+    if (turn->session->core.machine.phase == PHASE_IDLE && turn->session->core.attached)
+        session_step(turn->session, IN_ENSURE_SESSION_WITH_EXECUTOR,
+                     NULL); /* after a reset, which bound it again already */
     struct answer *answer = answer_ok(turn, command);
     if (!answer)
         return;
@@ -264,7 +287,8 @@ static void answer_left(const struct turn_of *turn, const struct leaving *leavin
     doc_put_u64(answer->data, "abandoned", abandoned);
 }
 
-/* The executor's loop is stopped: what it would still have run is abandoned. Without one, inputs wait for the next registration. */
+/* The executor's loop is stopped: what it would still have run is abandoned. Without one, inputs wait for the next
+ * registration. */
 static size_t stop_loop(const struct turn_of *turn)
 {
     struct session *session = turn->session;
@@ -278,13 +302,14 @@ static size_t stop_loop(const struct turn_of *turn)
     return session_abandon_all(turn, ABANDON_STOPPED, "runtime stopped");
 }
 
-/* The obligations of the drain, then the end. A Retired or Stopped session keeps its record as it was (section 4), any other a
- * tombstone: an Idle, unbound head with its event numbers (rule 9). */
+/* The obligations of the drain, then the end. A Retired or Stopped session keeps its record as it was (section 4), any
+ * other a tombstone: an Idle, unbound head with its event numbers (rule 9). */
 void session_finish_leaving(const struct turn_of *turn)
 {
     static const enum machine_input_type reports[] = {
         IN_RUNTIME_LOOP_STOPPED_FOR_UNREGISTER, IN_COMMS_DRAIN_EXITED_FOR_UNREGISTER,
-        IN_COMPLETION_WAITERS_RESOLVED_FOR_UNREGISTER, IN_RESOLVE_RUNTIME_OPS_LIFECYCLE_DURABILITY, IN_UNREGISTER_SESSION};
+        IN_COMPLETION_WAITERS_RESOLVED_FOR_UNREGISTER, IN_RESOLVE_RUNTIME_OPS_LIFECYCLE_DURABILITY,
+        IN_UNREGISTER_SESSION};
     struct session *session = turn->session;
     struct session_core *core = &session->core;
     struct leaving leaving = core->leaving;
@@ -317,7 +342,15 @@ static void do_unregister(const struct turn_of *turn, const struct mk_command *c
     struct session *session = turn->session;
     struct session_core *core = &session->core;
     if (!session_known(session) || core->machine.phase == PHASE_DESTROYED || core->leaving.re.bytes) {
-        result(turn, command->reply_to, command->h.id); /* it is gone, or on its way: nothing changes */
+        if (session_fact(session, FACT_COMMAND, command->h.id))
+            result(turn, command->reply_to, command->h.id); /* it is gone, or on its way: nothing changes */
+        else
+            stage_want(session, FACT_COMMAND, command->h.id); /* perhaps by this very command */
+        return;
+    }
+    if (core->run_ordered && !session_fact(session, FACT_COMMAND, command->h.id)) {
+        /* It will be remembered only when the run is over: whether it was done before must be known now. */
+        stage_want(session, FACT_COMMAND, command->h.id);
         return;
     }
     if (core->run.id.bytes && !core->run_ordered)
@@ -539,7 +572,8 @@ static void do_silent_intents(const struct turn_of *turn, const struct mk_comman
     struct session *session = turn->session;
     struct session_core *core = &session->core;
     const struct mk_args *args = &command->args;
-    struct machine_input in = {.type = IN_SET_SILENT_INTENTS, .same_session = true, .any_intents = args->intent_count > 0};
+    struct machine_input in = {
+        .type = IN_SET_SILENT_INTENTS, .same_session = true, .any_intents = args->intent_count > 0};
     for (size_t i = 0; i < args->intent_count; i++) {
         if (args->intents[i].bytes == 0 || args->intents[i].bytes > MESSAGE_ID_BYTES_MAX) {
             answer_error(turn, command, MK_ERR_INVALID_FIELD);
@@ -570,8 +604,8 @@ static void tombstone(const struct turn_of *turn, struct span id)
     turn->session->core.terminal_count++;
 }
 
-static void answer_withdrawn(const struct turn_of *turn, const struct mk_command *command, bool withdrawn, enum input_phase phase,
-                             const struct fact_record *record)
+static void answer_withdrawn(const struct turn_of *turn, const struct mk_command *command, bool withdrawn,
+                             enum input_phase phase, const struct fact_record *record)
 {
     struct answer *answer = answer_ok(turn, command);
     if (!answer)

@@ -1,5 +1,6 @@
-/* What the files of a session share: session*.c and stage.c, nobody else. Every function works on the open stage; without memory it
- * sets stage.failed and does nothing more, so callers go on or return as they like: the node undoes it all. */
+/* What the files of a session share: session*.c and stage.c, nobody else. Every function works on the open stage;
+ * without memory it sets stage.failed and does nothing more, so callers go on or return as they like: the node undoes
+ * it all. */
 #ifndef MEERKAT_CORE_SESSION_IMPL_H
 #define MEERKAT_CORE_SESSION_IMPL_H
 
@@ -20,8 +21,10 @@ void stage_clear(struct session *session);
 /* Each appends to the stage; NULL: no memory. */
 struct answer *stage_answer(struct session *session, enum answer_type type, struct span to, struct span re);
 struct fact_write *stage_write(struct session *session, enum fact_kind kind, struct span name);
-struct fact_write *stage_written(const struct session *session, enum fact_kind kind, struct span name); /* NULL: not in this stage */
-struct staged_event *stage_effect(const struct turn_of *turn, enum mk_effect_name name); /* with a data map that is open */
+struct fact_write *stage_written(const struct session *session, enum fact_kind kind,
+                                 struct span name); /* NULL: not in this stage */
+struct staged_event *stage_effect(const struct turn_of *turn,
+                                  enum mk_effect_name name); /* with a data map that is open */
 struct staged_event *stage_completion(const struct turn_of *turn, const struct entry *entry, enum mk_outcome outcome);
 void stage_want(struct session *session, enum fact_kind kind, struct span name);
 void stage_row_removed(struct session *session, uint64_t seq);
@@ -34,11 +37,13 @@ const struct fact *session_fact(const struct session *session, enum fact_kind ki
 
 /* Applies an input to the machine; a rejection changes nothing. */
 bool session_machine(struct session *session, const struct machine_input *in, struct machine_effects *fx);
-bool session_step(struct session *session, enum machine_input_type type, struct machine_effects *fx); /* of the registered session */
+bool session_step(struct session *session, enum machine_input_type type,
+                  struct machine_effects *fx); /* of the registered session */
 
 /* Whether clients know the session: it is registered, or destroyed. */
 bool session_known(const struct session *session);
-enum phase session_phase(const struct session *session); /* the visible phase; Destroyed when nobody knows the session */
+enum phase
+session_phase(const struct session *session); /* the visible phase; Destroyed when nobody knows the session */
 
 /* Registers, binds and attaches what is not (the session's first input). False: the machine refused. */
 bool session_bring_up(const struct turn_of *turn, struct span executor);

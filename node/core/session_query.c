@@ -1,4 +1,5 @@
-/* Queries of one session: they read, and change nothing. What the session does not remember itself is asked of the store. */
+/* Queries of one session: they read, and change nothing. What the session does not remember itself is asked of the
+ * store. */
 #include "node/core/session_impl.h"
 
 #include <stdio.h>
@@ -230,7 +231,8 @@ static void query_transcript_edit(const struct turn_of *turn, const struct mk_co
     }
     struct answer *answer = answer_ok(turn, command);
     if (answer)
-        doc_put_text(answer->data, "verdict", span_of(machine_has_effect(&fx, FX_DENIED_BUSY) ? "denied_busy" : "admissible"));
+        doc_put_text(answer->data, "verdict",
+                     span_of(machine_has_effect(&fx, FX_DENIED_BUSY) ? "denied_busy" : "admissible"));
 }
 
 struct query {

@@ -28,8 +28,8 @@ static void fill_completion(struct staged_event *event, const struct entry *entr
         out->aggregate = id_span(&event->aggregate);
 }
 
-/* What is remembered of the input from now on. A fact of this same stage is replaced in its place: the store must find one value,
- * and the condition is that of the admission. */
+/* What is remembered of the input from now on. A fact of this same stage is replaced in its place: the store must find
+ * one value, and the condition is that of the admission. */
 static void remember_end(const struct turn_of *turn, const struct entry *entry, const struct ending *ending,
                          struct staged_event *event)
 {
@@ -77,7 +77,8 @@ void session_end_input(const struct turn_of *turn, uint64_t seq, const struct en
 
 struct ending ending_terminated(enum abandon_reason reason, struct span message)
 {
-    return (struct ending){.phase = INPUT_ABANDONED, .reason = reason, .outcome = MK_RUNTIME_TERMINATED, .message = message};
+    return (struct ending){
+        .phase = INPUT_ABANDONED, .reason = reason, .outcome = MK_RUNTIME_TERMINATED, .message = message};
 }
 
 size_t session_abandon_all(const struct turn_of *turn, enum abandon_reason reason, const char *message)
@@ -102,7 +103,8 @@ void session_expire(const struct turn_of *turn)
     };
     for (size_t i = 0; i < ledger->count && !turn->session->stage.failed;) {
         const struct entry *entry = ledger->entries[i];
-        bool passed = entry->phase == INPUT_QUEUED && entry->deadline_at_ms && entry->deadline_at_ms <= turn->ctx->store_ms;
+        bool passed =
+            entry->phase == INPUT_QUEUED && entry->deadline_at_ms && entry->deadline_at_ms <= turn->ctx->store_ms;
         if (passed)
             session_end_input(turn, entry->seq, &ending);
         else
@@ -404,7 +406,8 @@ static enum mk_err error_of(const struct run_done *done)
     return done->end == RUN_INTERNAL ? MK_ERR_INTERNAL : MK_ERR_EXECUTOR_FAILED;
 }
 
-static void say_failed(const struct turn_of *turn, const struct run_record *run, const struct ending *ending, bool will_retry)
+static void say_failed(const struct turn_of *turn, const struct run_record *run, const struct ending *ending,
+                       bool will_retry)
 {
     struct staged_event *event = stage_effect(turn, MK_RUN_FAILED);
     if (!event)
@@ -472,7 +475,8 @@ static void failed(const struct turn_of *turn, const struct run_done *done)
 void session_run_done(const struct turn_of *turn, const struct run_done *done)
 {
     const struct session_core *core = &turn->session->core;
-    if (!core->run.id.bytes || !span_equal(id_span(&core->run.id), id_span(&done->run)) || core->run.attempt != done->attempt)
+    if (!core->run.id.bytes || !span_equal(id_span(&core->run.id), id_span(&done->run)) ||
+        core->run.attempt != done->attempt)
         return; /* a run that is not ours any more */
     switch (done->end) {
     case RUN_RESULT:

@@ -137,6 +137,7 @@ void slot_give(struct node *node, struct slot *slot, const struct session_event 
 
 void slot_again(struct slot *slot)
 {
+    slot->rounds++;
     session_undo(slot->session);
     pending_prepend(&slot->queue, &slot->applied);
 }
@@ -205,10 +206,6 @@ static void stage_failed(struct node *node, struct slot *slot)
 
 static void need_facts(struct node *node, struct slot *slot)
 {
-    if (++slot->rounds > ROUNDS_MAX) {
-        slot_quarantine(node, slot, MK_ERR_INTERNAL, "the session asks for the same facts again and again");
-        return;
-    }
     slot->state = SLOT_READING;
     ask(node, slot);
 }
@@ -255,6 +252,10 @@ void slot_pump(struct node *node, struct slot *slot)
 {
     if (slot->state != SLOT_READY || partition_at(node, slot->partition)->state != PARTITION_OWNED)
         return;
+    if (slot->rounds > ROUNDS_MAX) {
+        slot_quarantine(node, slot, MK_ERR_INTERNAL, "the same events are applied again and again");
+        return;
+    }
     while (slot->queue.first && slot->applied.count < STAGE_EVENTS_MAX) {
         if (is_replay(slot->queue.first)) {
             if (take_replay(node, slot))
@@ -546,9 +547,13 @@ static void fire_due(struct node *node)
     struct session_event tick = {.type = EV_SESSION_TICK};
     for (struct slot *slot; (slot = slot_first_due(&node->slots)) && slot->due_ms <= node->now_ms;) {
         slot_due(&node->slots, slot, UINT64_MAX);
+        struct mk_session_id id = slot->id;
         if (slot->session && slot->state == SLOT_READY)
             slot_give(node, slot, &tick, NULL, 0);
         else if (slot->session)
+            slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
+        slot = slot_find(&node->slots, session_id_span(&id));
+        if (slot && slot->session && slot->due_ms <= node->now_ms) /* what is due cannot be done yet: runs are held */
             slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
     }
 }

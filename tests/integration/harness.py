@@ -25,7 +25,10 @@ _libc = ctypes.CDLL(None)
 
 
 def binary(name):
-    return str(pathlib.Path(os.environ.get("MEERKAT_BIN", ROOT / "build" / "bin")).resolve() / name)
+    path = pathlib.Path(os.environ.get("MEERKAT_BIN", ROOT / "build" / "bin")).resolve() / name
+    if not path.exists():
+        raise AssertionError(f"{path} is not there: build first (make), or say where it is (MEERKAT_BIN)")
+    return str(path)
 
 
 def wait_until(condition, seconds, what):

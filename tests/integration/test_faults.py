@@ -4,10 +4,10 @@ import time
 from harness import Lab, wait_until
 from load import Load
 
-INPUTS, SESSIONS = 600, 30
+INPUTS, SESSIONS = 3000, 60
 
 
-def loaded(lab, inputs=INPUTS, window=100):
+def loaded(lab, inputs=INPUTS, window=250):
     """A cluster, and a load of which a quarter is completed."""
     lab.cluster()
     load = Load(lab.client(watch="*"), window=window).add_counters(inputs, SESSIONS)
@@ -49,6 +49,10 @@ def test_redis_that_stands_still_holds_everything_back():
         finished(load, lab)
 
 
+def fences(load):
+    return {fence for numbers in load.history.events.values() for contents in numbers.values() for fence in contents}
+
+
 def test_a_node_stopped_beyond_its_lease_makes_one_history():
     with Lab() as lab:
         load = loaded(lab)
@@ -56,6 +60,20 @@ def test_a_node_stopped_beyond_its_lease_makes_one_history():
         load.run_for(2.5)
         lab.n.go_on()
         finished(load, lab)
+
+
+def test_a_node_that_comes_back_after_another_took_over_changes_nothing():
+    with Lab() as lab:
+        load = loaded(lab)
+        lab.n.pause()
+        done = load.completed
+        zombie, lab.n = lab.n, lab.node(lab.r.store, lab.h.bus, name="n2", wait=False)
+        load.run_until(lambda: load.completed > done + INPUTS // 4, 20, "the other goes on")
+        lab.n.wait_ready()
+        zombie.go_on()
+        finished(load, lab)
+        assert len(fences(load)) > 1, "nobody took over"
+        assert zombie.running()
 
 
 def test_a_node_killed_under_load_loses_and_doubles_nothing():

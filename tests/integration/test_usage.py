@@ -74,7 +74,7 @@ def test_a_redis_that_would_lose_data_is_refused_with_the_remedy():
         for i, (what, options, remedy) in enumerate(REFUSED):
             redis = lab.redis(f"redis{i}", options)
             end = lab.run(binary(NODE), "--store", redis.store, "--bus", lab.h.bus, "--http", "127.0.0.1:0")
-            assert end.code == 5 and remedy in end.err.splitlines()[-1], (what, end)
+            assert end.code == 5 and remedy in end.err, (what, end)
 
 
 def test_another_partition_count_is_refused():

@@ -7,7 +7,7 @@
 /* --- memory: everything of one simulation in a few chunks, freed together --- */
 
 #define ARENA_CHUNK_BYTES (1u << 20)
-#define ARENA_CHUNKS_MAX 1024 /* a simulation that wants more goes round in circles */
+#define ARENA_CHUNKS_MAX  1024 /* a simulation that wants more goes round in circles */
 
 struct arena_chunk {
     struct arena_chunk *next;

@@ -105,12 +105,29 @@ static void stamp(struct item *item, bool in_batch)
     sim_at(c->sim, sim_between(c->sim, wait_ms, 2 * wait_ms) * MILLISECOND, retry, item, item->sends);
 }
 
+/* The first sending says what it is. */
+static void trace_item(const struct item *item)
+{
+    struct sim *s = item->client->sim;
+    const struct mk_input *in = &item->input;
+    const char *who = item->client->name.at;
+    if (item->sends > 1)
+        sim_trace(s, who, "sends %.*s to %.*s, try %u", SPAN_ARGS(item->id), SPAN_ARGS(item->session), item->sends);
+    else if (item->is_command)
+        sim_trace(s, who, "sends %.*s to %.*s: %s", SPAN_ARGS(item->id), SPAN_ARGS(item->session),
+                  mk_op_name(item->command.op));
+    else
+        sim_trace(s, who, "sends %.*s to %.*s: %s %s%s%s%s%s", SPAN_ARGS(item->id), SPAN_ARGS(item->session),
+                  mk_durability_name(in->durability), mk_kind_name(in->kind), in->handling ? ", " : "",
+                  in->handling ? mk_handling_name(in->handling) : "", in->wake ? "" : ", no wake",
+                  in->deadline_ms ? ", deadline" : "");
+}
+
 static void send_item(struct item *item)
 {
     struct sim *s = item->client->sim;
     stamp(item, false);
-    sim_trace(s, item->client->name.at, "sends %.*s to %.*s, try %u", SPAN_ARGS(item->id), SPAN_ARGS(item->session),
-              item->sends);
+    trace_item(item);
     struct buf map = {0};
     pack_item(&map, item);
     struct topic topic = topic_for(s, item);
@@ -128,12 +145,13 @@ static void send_batch(struct client *c, struct item **items, size_t count)
     struct topic topic = topic_for(s, items[0]);
     topic.any_name = true;
     batch_head_pack_numbered(&map, &head, count);
+    sim_trace(s, c->name.at, "sends a batch of %zu", count);
     for (size_t i = 0; i < count; i++) {
         stamp(items[i], true);
+        trace_item(items[i]);
         pack_item(&map, items[i]);
         topic.any_partition |= topic_for(s, items[i]).partition != topic.partition;
     }
-    sim_trace(s, c->name.at, "sends %zu in a batch, from %.*s", count, SPAN_ARGS(items[0]->id));
     put_on_bus(c, &topic, buf_span(&map));
     buf_fini(&map);
 }
@@ -608,14 +626,19 @@ void sim_watcher_frame(struct sim *s, struct span frame)
 
 /* --- the end of the load --- */
 
+/* Accepted, and not to run before somebody wakes the session; or a repeat, by key, of such a one. */
+static bool sleeps(struct sim *s, const struct item *item)
+{
+    const struct item *first = span_given(item->existing) ? item_of(s, item->session, item->existing) : item;
+    return !item->is_command && item->state == ITEM_ACCEPTED && first && !first->input.wake;
+}
+
 static struct item *next_open(struct sim *s, bool sleepers_too)
 {
     for (size_t i = 0; i < s->config.clients; i++)
-        for (struct item *item = s->clients->clients[i].items; item; item = item->next) {
-            bool sleeps = !item->is_command && item->state == ITEM_ACCEPTED && !item->input.wake;
-            if (item->state != ITEM_CLOSED && (sleepers_too || !sleeps))
+        for (struct item *item = s->clients->clients[i].items; item; item = item->next)
+            if (item->state != ITEM_CLOSED && (sleepers_too || !sleeps(s, item)))
                 return item;
-        }
     return NULL;
 }
 
@@ -669,7 +692,8 @@ const struct mk_input *sim_clients_input(struct sim *s, struct span session, str
 
 const char *sim_clients_open(struct sim *s)
 {
-    const struct item *item = next_open(s, true);
+    const struct item *item = next_open(s, false);
+    item = item ? item : next_open(s, true);
     if (!item)
         return "nothing";
     static const char *const states[] = {"not answered", "accepted", "closed"};

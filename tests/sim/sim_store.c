@@ -159,13 +159,27 @@ static bool run_script(struct sim *s, struct sim_call *call, size_t dies_after, 
     return result.ok;
 }
 
+/* Of a commit also the first part's verdict, and what stood in the way of its first skipped section. */
+static void trace_call(struct sim *s, const struct sim_call *call, bool died, const struct store_reply *reply)
+{
+    const char *how = died ? ", died half-way" : call->orphan ? ", nobody reads it" : "";
+    const struct span *items = reply->items;
+    if (call->script != SCRIPT_COMMIT || died || reply->count < 5)
+        sim_trace(s, "store", "%s of %s%s", script_name(call->script), call->node->name, how);
+    else if (reply->count < 8 || span_is(items[4], "0"))
+        sim_trace(s, "store", "commit of %s: %.*s %.*s%s", call->node->name, SPAN_ARGS(items[1]), SPAN_ARGS(items[2]),
+                  how);
+    else
+        sim_trace(s, "store", "commit of %s: %.*s %.*s, %.*s skipped, first for %.*s%s", call->node->name,
+                  SPAN_ARGS(items[1]), SPAN_ARGS(items[2]), SPAN_ARGS(items[4]), SPAN_ARGS(items[7]), how);
+}
+
 /* Executes a call now; the reply borrows from the store. False: the script died and said nothing. */
 static bool execute(struct sim *s, struct sim_call *call, bool dies, struct store_reply *reply)
 {
     bool died = !run_script(s, call, dies ? sim_between(s, 1, 3) : 0, reply);
     note_half_done(s, call, died);
-    sim_trace(s, "store", "%s of %s%s%s", script_name(call->script), call->node->name,
-              call->orphan ? ", nobody reads it" : "", died ? ", died half-way" : "");
+    trace_call(s, call, died, reply);
     s->totals.calls++;
     checks_executed(s, call); /* a script that died behind its last write is done all the same */
     return !died;

@@ -106,7 +106,7 @@ static void test_admit__without_auto_register_a_session_must_be_registered(void 
     rig->ctx.auto_register = false;
     rig_send(rig, "a", MK_PROMPT);
     assert_said(rig, "admission a rejected not_ready destroyed\n");
-    rig_do(rig, "r", MK_OP_REGISTER);
+    rig_register(rig, "r");
     assert_said(rig, "result r ok phase idle\n");
     rig_send(rig, "a", MK_PROMPT);
     assert_said(rig, "admission a accepted queued\n");

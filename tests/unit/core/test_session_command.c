@@ -116,11 +116,11 @@ static void test_command__retire_without_an_executor_abandons(void **state)
 {
     (void)state;
     struct rig *rig = rig_new();
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     rig_send(rig, "a", MK_PROMPT);
     rig_do(rig, "r", MK_OP_RETIRE);
     assert_said(rig, "result r ok abandoned 1 pending_drain 0 phase retired\n");
-    assert_said(rig, "completion a runtime_terminated retired >c1\n");
+    assert_said(rig, "completion a runtime_terminated retired without runtime loop >c1\n");
     rig_free(rig);
 }
 
@@ -154,7 +154,7 @@ static void test_command__reset_of_a_draining_session_leaves_its_run_behind(void
     rig_do(rig, "s", MK_OP_RESET);
     assert_said(rig, "result s ok abandoned 2 phase idle\n");
     assert_said(rig, "hard_cancel\n");
-    assert_said(rig, "completion z runtime_terminated reset");
+    assert_said(rig, "completion z runtime_terminated runtime reset");
     rig_succeed(rig, "late");
     assert_string_equal(rig->log, "");
     rig_send(rig, "q", MK_PROMPT);
@@ -203,7 +203,7 @@ static void test_command__stop_overtakes_what_is_queued_but_not_what_runs(void *
     assert_unsaid(rig, "stop_executor");
     rig_succeed(rig, "1");
     assert_said(rig, "completion z completed 1 >c1\n");
-    assert_said(rig, "completion y runtime_terminated stopped >c1\n");
+    assert_said(rig, "completion y runtime_terminated runtime stopped >c1\n");
     assert_said(rig, "stop_executor\n");
     assert_string_equal(rig_phase(rig), "stopped");
     rig_do(rig, "s2", MK_OP_STOP);
@@ -222,7 +222,7 @@ static void test_command__a_stop_behind_a_run_over_idle_or_retired_completes(voi
     rig_crash(rig); /* and it survives a take-over */
     assert_said(rig, "start z #2\n");
     rig_succeed(rig, "1");
-    assert_said(rig, "completion y runtime_terminated stopped");
+    assert_said(rig, "completion y runtime_terminated runtime stopped");
     assert_string_equal(rig_phase(rig), "stopped");
     rig_free(rig);
     rig = running();
@@ -230,8 +230,25 @@ static void test_command__a_stop_behind_a_run_over_idle_or_retired_completes(voi
     rig_do(rig, "s", MK_OP_STOP);
     rig_succeed(rig, "1");
     assert_said(rig, "completion z completed 1");
-    assert_said(rig, "completion y runtime_terminated stopped");
+    assert_said(rig, "completion y runtime_terminated runtime stopped");
     assert_string_equal(rig_phase(rig), "retired");
+    rig_free(rig);
+}
+
+static void test_command__register_binds_and_attaches_unless_it_is_to_be_bare(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_command command = rig_command("g", MK_OP_REGISTER);
+    command.args.executor = SPAN_LIT("nobody");
+    rig_order(rig, command);
+    assert_said(rig, "result g unknown_executor\n");
+    assert_int_equal(rig->commits, 0);
+    rig_do(rig, "g", MK_OP_REGISTER);
+    assert_said(rig, "result g ok phase attached\n");
+    assert_said(rig, "effect runtime_bound");
+    rig_send(rig, "a", MK_PROMPT);
+    assert_said(rig, "start a #1\n");
     rig_free(rig);
 }
 
@@ -244,7 +261,7 @@ static void test_command__registering_a_stopped_session_revives_it_with_its_iden
     assert_said(rig, "result s ok deferred false phase stopped\n");
     rig_do(rig, "x", MK_OP_ATTACH);
     assert_said(rig, "result x validation_failed stopped\n");
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     assert_said(rig, "result g ok phase idle\n");
     assert_string_equal(rig->session->core.machine.binding.epoch.text, epoch.text);
     rig_do(rig, "x2", MK_OP_ATTACH);
@@ -260,7 +277,8 @@ static void test_command__destroy_cancels_the_run_and_ends_everything(void **sta
     struct rig *rig = running();
     rig_do(rig, "d", MK_OP_DESTROY);
     assert_said(rig, "result d ok abandoned 2 phase destroyed\n");
-    assert_said(rig, "completion z runtime_terminated destroyed >c1\ncompletion y runtime_terminated destroyed >c1\n");
+    assert_said(rig, "completion z runtime_terminated runtime destroyed >c1\ncompletion y runtime_terminated runtime "
+                     "destroyed >c1\n");
     assert_said(rig, "effect runtime_destroyed\n");
     assert_said(rig, "hard_cancel\n");
     assert_said(rig, "stop_executor\n");
@@ -271,7 +289,7 @@ static void test_command__destroy_cancels_the_run_and_ends_everything(void **sta
     assert_int_equal(rig->session->core.next_event, next);
     rig_do(rig, "d2", MK_OP_DESTROY);
     assert_said(rig, "result d2 destroyed final\n");
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     assert_said(rig, "result g destroyed final\n");
     rig_do(rig, "q", MK_OP_STATE);
     assert_said(rig, "result q ok phase destroyed\n");
@@ -293,7 +311,7 @@ static void test_command__unregister_drives_the_drain_of_a_run_to_its_end(void *
     assert_said(rig, "result w not_ready");
     rig_finish(rig, (struct run_done){.end = RUN_CANCELLED});
     assert_said(rig, "completion z cancelled cancelled >c1\n");
-    assert_said(rig, "completion y runtime_terminated stopped >c1\n");
+    assert_said(rig, "completion y runtime_terminated runtime stopped >c1\n");
     assert_said(rig, "result u ok retained false abandoned 1\n");
     assert_said(rig, "stop_executor\n");
     rig_do(rig, "q", MK_OP_STATE);
@@ -346,7 +364,7 @@ static void test_command__unregistering_a_retired_session_keeps_its_record(void 
     rig_send(rig, "b", MK_PROMPT);
     assert_said(rig, "admission b rejected not_ready destroyed\n");
     rig_crash(rig);
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     assert_said(rig, "result g ok phase retired\n");
     rig_free(rig);
 }
@@ -355,7 +373,7 @@ static void test_command__inputs_without_an_executor_outlive_an_unregister(void 
 {
     (void)state;
     struct rig *rig = rig_new();
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     rig_send(rig, "a", MK_PROMPT);
     rig_do(rig, "u", MK_OP_UNREGISTER);
     assert_said(rig, "result u ok retained false abandoned 0\n");
@@ -437,7 +455,8 @@ static void test_command__withdraw_stops_what_has_not_begun_and_tells_the_rest(v
     rig_succeed(rig, "1");
     command.h.id = SPAN_LIT("w3");
     rig_order(rig, command);
-    assert_said(rig, "result w3 ok withdrawn false phase consumed outcome completed completion completion z completed\n");
+    assert_said(rig,
+                "result w3 ok withdrawn false phase consumed outcome completed completion completion z completed\n");
     command.h.id = SPAN_LIT("w4");
     command.args.id = SPAN_LIT("unborn");
     rig_order(rig, command);
@@ -451,7 +470,7 @@ static void test_command__wake_says_whether_there_was_anything_to_wake(void **st
 {
     (void)state;
     struct rig *rig = rig_new();
-    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_register(rig, "g");
     rig_do(rig, "w", MK_OP_WAKE);
     assert_said(rig, "result w ok woken false\n");
     rig_send(rig, "a", MK_PROMPT);
@@ -521,7 +540,8 @@ static void test_query__they_show_the_session_and_change_nothing(void **state)
     struct rig *rig = running();
     size_t commits = rig->commits;
     rig_do(rig, "q", MK_OP_SHOW);
-    assert_said(rig, "result q ok phase running registration active attached true executor nil node n1 fence 100 generation 1");
+    assert_said(
+        rig, "result q ok phase running registration active attached true executor nil node n1 fence 100 generation 1");
     rig_do(rig, "q", MK_OP_LIST_ACTIVE_INPUTS);
     assert_said(rig, "result q ok inputs z y\n");
     struct mk_command command = rig_command("q", MK_OP_INPUT_STATE);
@@ -554,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_command__recover_keeps_the_executor_and_wakes),
         cmocka_unit_test(test_command__stop_overtakes_what_is_queued_but_not_what_runs),
         cmocka_unit_test(test_command__a_stop_behind_a_run_over_idle_or_retired_completes),
+        cmocka_unit_test(test_command__register_binds_and_attaches_unless_it_is_to_be_bare),
         cmocka_unit_test(test_command__registering_a_stopped_session_revives_it_with_its_identity),
         cmocka_unit_test(test_command__destroy_cancels_the_run_and_ends_everything),
         cmocka_unit_test(test_command__unregister_drives_the_drain_of_a_run_to_its_end),

@@ -106,8 +106,13 @@ static void test_run__state_receipt_and_executor_events_ride_on_the_same_commit(
     struct span one = SPAN_LIT("1");
     struct executor_event event = {SPAN_LIT("ticked"), SPAN_LIT("data")};
     size_t commits = rig->commits;
-    rig_finish(rig, (struct run_done){.end = RUN_RESULT, .results = &one, .result_count = 1, .has_state = true,
-                                      .state = SPAN_LIT("state"), .events = &event, .event_count = 1});
+    rig_finish(rig, (struct run_done){.end = RUN_RESULT,
+                                      .results = &one,
+                                      .result_count = 1,
+                                      .has_state = true,
+                                      .state = SPAN_LIT("state"),
+                                      .events = &event,
+                                      .event_count = 1});
     assert_int_equal(rig->commits, commits + 1);
     assert_said(rig, "effect executor_event ticked");
     assert_memory_equal(rig->state, "state", 5);
@@ -130,7 +135,8 @@ static void test_run__a_failed_input_is_tried_three_times_with_backoff_and_compl
     assert_said(rig, "effect run_failed run ");
     assert_said(rig, "attempt 1 error kind executor_failed message no will_retry true\n");
     assert_unsaid(rig, "completion");
-    assert_int_equal(session_due_ms(rig->session, rig->ctx.now_ms, rig->ctx.store_ms), rig->ctx.now_ms + BACKOFF_FIRST_MS);
+    assert_int_equal(session_due_ms(rig->session, rig->ctx.now_ms, rig->ctx.store_ms),
+                     rig->ctx.now_ms + BACKOFF_FIRST_MS);
     rig_tick(rig, BACKOFF_FIRST_MS - 1);
     assert_unsaid(rig, "start");
     rig_tick(rig, 1);
