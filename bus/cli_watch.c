@@ -88,6 +88,8 @@ static void show_text(const struct watch *watch, const json_t *message)
 
 static void show(struct watch *watch, json_t *message)
 {
+    if (watch->shown_max && watch->shown == watch->shown_max)
+        return;
     watch->shown++;
     if (watch->cli->json)
         cli_print_json(

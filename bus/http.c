@@ -42,7 +42,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *seen = http;
         return MHD_YES;
     }
-    *data_bytes = 0; /* a body is read and dropped */
+    if (*data_bytes) { /* a body is read and dropped: the answer must wait for its end */
+        *data_bytes = 0;
+        return MHD_YES;
+    }
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
     unsigned status = http->page(http->user, path, body);

@@ -60,8 +60,10 @@ struct pending *pending_by_existing(const struct pending_table *table, struct sp
     if (!table->aliases)
         return NULL;
     TAILQ_FOREACH(p, &table->all, all)
-    if (p->existing.bytes && span_equal(id_span(&p->existing), existing))
-        break;
+    {
+        if (p->existing.bytes && span_equal(id_span(&p->existing), existing))
+            break;
+    }
     return p;
 }
 
@@ -109,17 +111,27 @@ struct pending *pending_expired(struct pending_table *table, uint64_t now_ms)
 {
     struct pending *p;
     TAILQ_FOREACH(p, &table->all, all)
-    if (p->deadline_ms <= now_ms)
-        break;
+    {
+        if (p->deadline_ms <= now_ms)
+            break;
+    }
     return p;
+}
+
+/* A gathering request that reached somebody has reached everybody: a repeat would be answered twice. */
+static bool repeats(const struct pending *pending)
+{
+    return !pending->queued && !(pending->gather && pending->items);
 }
 
 void pending_enqueue_due(struct pending_table *table, uint64_t now_ms)
 {
     struct pending *p;
     TAILQ_FOREACH(p, &table->all, all)
-    if (!p->queued && p->retry_ms <= now_ms)
-        pending_enqueue(table, p);
+    {
+        if (repeats(p) && p->retry_ms <= now_ms)
+            pending_enqueue(table, p);
+    }
 }
 
 uint64_t pending_due_ms(const struct pending_table *table)
@@ -128,7 +140,7 @@ uint64_t pending_due_ms(const struct pending_table *table)
     uint64_t due_ms = UINT64_MAX;
     TAILQ_FOREACH(p, &table->all, all)
     {
-        uint64_t at_ms = p->queued || p->retry_ms > p->deadline_ms ? p->deadline_ms : p->retry_ms;
+        uint64_t at_ms = !repeats(p) || p->retry_ms > p->deadline_ms ? p->deadline_ms : p->retry_ms;
         due_ms = at_ms < due_ms ? at_ms : due_ms;
     }
     return due_ms;

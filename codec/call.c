@@ -8,7 +8,8 @@
 
 size_t key_of(char out[KEY_BYTES], uint32_t partition, uint32_t groups, char letter)
 {
-    return (size_t)snprintf(out, KEY_BYTES, "mk:{%u}:%04x:%c", (unsigned)(partition % groups), (unsigned)partition, letter);
+    return (size_t)snprintf(out, KEY_BYTES, "mk:{%u}:%04x:%c", (unsigned)(partition % groups), (unsigned)partition,
+                            letter);
 }
 
 void call_init(struct call *call, enum script script)
@@ -114,8 +115,9 @@ static void pack_event(struct packer *pack, struct session *session, struct stag
 {
     if (!event->bytes) {
         char id[48];
-        int bytes = snprintf(id, sizeof id, "%llx-%llu", (unsigned long long)span_hash(session_id_span(&session->id)),
-                             (unsigned long long)(event->is_completion ? event->as.completion.seq : event->as.effect.seq));
+        int bytes =
+            snprintf(id, sizeof id, "%llx-%llu", (unsigned long long)span_hash(session_id_span(&session->id)),
+                     (unsigned long long)(event->is_completion ? event->as.completion.seq : event->as.effect.seq));
         buf_reset(&pack->scratch->record);
         if (event->is_completion)
             completion_pack(&pack->scratch->record, (struct span){id, (size_t)bytes}, &event->as.completion);
@@ -162,11 +164,6 @@ static void pack_fact(struct packer *pack, const struct session *session, struct
 static void pack_head(struct packer *pack, const struct session *session)
 {
     struct span id = session_id_span(&session->id);
-    if (session->stage.remove) {
-        operation(pack, 'S', id, SPAN_LIT(""));
-        operation(pack, 'X', id, SPAN_LIT(""));
-        return;
-    }
     struct session_record record;
     session_record_of(session, pack->store_ms, pack->scratch->active, &record);
     buf_reset(&pack->scratch->record);
@@ -192,7 +189,8 @@ static void pack_rows(struct packer *pack, const struct session *session)
         buf_reset(&pack->scratch->record);
         input_record_pack(&pack->scratch->record, &record);
         pack->failed |= pack->scratch->record.failed;
-        operation(pack, 'i', (struct span){field, input_field(field, id, ledger->entries[i]->seq)}, buf_span(&pack->scratch->record));
+        operation(pack, 'i', (struct span){field, input_field(field, id, ledger->entries[i]->seq)},
+                  buf_span(&pack->scratch->record));
     }
     for (size_t i = 0; i < session->stage.removed_count; i++)
         operation(pack, 'I', (struct span){field, input_field(field, id, session->stage.removed[i])}, SPAN_LIT(""));
@@ -297,8 +295,11 @@ uint64_t reply_u64(struct reply_reader *reader)
 
 enum lease_status reply_status(struct reply_reader *reader)
 {
-    static const char *const words[] = {[LEASE_HELD] = "held", [LEASE_OTHER] = "other", [LEASE_FREE] = "free",
-                                        [LEASE_AGAIN] = "again", [LEASE_SEQUENCE] = "sequence"};
+    static const char *const words[] = {[LEASE_HELD] = "held",
+                                        [LEASE_OTHER] = "other",
+                                        [LEASE_FREE] = "free",
+                                        [LEASE_AGAIN] = "again",
+                                        [LEASE_SEQUENCE] = "sequence"};
     struct span text = reply_text(reader);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (span_is(text, words[i]))

@@ -1,5 +1,5 @@
-/* Maps with known keys -> structs: a table says which key fills which member, how, and within what bounds. Unknown keys are
- * ignored. The map was scanned before (scan.h). */
+/* Maps with known keys -> structs: a table says which key fills which member, how, and within what bounds. Unknown keys
+ * are ignored. The map was scanned before (scan.h). */
 #ifndef MEERKAT_CODEC_FIELDS_H
 #define MEERKAT_CODEC_FIELDS_H
 
@@ -26,8 +26,8 @@ struct field {
     const char *(*name)(unsigned value); /* ENUM: the names, 0, 1, 2... below `most` */
 };
 
-/* Fills what is there; members of absent keys and of keys that are nil stay as they are, but a required one must be there.
- *   errors  MALFORMED (no map), MISSING_FIELD, INVALID_FIELD, TOO_LARGE; the note names the key */
+/* Fills what is there; members of absent keys and of keys that are nil stay as they are, but a required one must be
+ * there. errors  MALFORMED (no map), MISSING_FIELD, INVALID_FIELD, TOO_LARGE; the note names the key */
 enum mk_err fields_read(struct span map, const struct field *fields, size_t count, void *out, struct mk_note *note);
 
 /* The same for a map that is the value of `key`; no map: INVALID_FIELD. The note begins with the key. */

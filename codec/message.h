@@ -1,5 +1,6 @@
-/* Messages <-> bytes (docs/protocol.md). Reading never allocates and trusts nothing: the whole map is scanned first (scan.h), then
- * its keys are picked; everything read borrows from the bytes given. Packing goes through msgpack-c into a struct buf. */
+/* Messages <-> bytes (docs/protocol.md). Reading never allocates and trusts nothing: the whole map is scanned first
+ * (scan.h), then its keys are picked; everything read borrows from the bytes given. Packing goes through msgpack-c into
+ * a struct buf. */
 #ifndef MEERKAT_CODEC_MESSAGE_H
 #define MEERKAT_CODEC_MESSAGE_H
 
@@ -8,8 +9,8 @@
 
 #define MESSAGE_VERSION 1
 
-/* What every message says first. type MK_TYPE_COUNT: unknown `t`. reply_to and id are filled whenever they could be read, so that
- * even a refused message can be answered. */
+/* What every message says first. type MK_TYPE_COUNT: unknown `t`. reply_to and id are filled whenever they could be
+ * read, so that even a refused message can be answered. */
 struct message_head {
     uint64_t version;
     enum mk_type type;
@@ -19,11 +20,12 @@ struct message_head {
 };
 
 /* Scans one whole message (bounds, depth, unique keys, nothing behind it) and reads its head.
- *   errors  MALFORMED, TOO_LARGE; MISSING_FIELD / INVALID_FIELD (t, id, v); UNSUPPORTED_VERSION; UNKNOWN_TYPE. `out` is always set */
+ *   errors  MALFORMED, TOO_LARGE; MISSING_FIELD / INVALID_FIELD (t, id, v); UNSUPPORTED_VERSION; UNKNOWN_TYPE. `out` is
+ * always set */
 enum mk_err message_head_read(struct span map, struct message_head *out, struct mk_note *note);
 
-/* A batch: steps through its items. Call after message_head_read said MK_BATCH. Items are whole messages of the same rules, scanned
- * already; one that is itself a batch is for the caller to refuse. */
+/* A batch: steps through its items. Call after message_head_read said MK_BATCH. Items are whole messages of the same
+ * rules, scanned already; one that is itself a batch is for the caller to refuse. */
 struct batch_reader {
     const char *at, *end;
     size_t left;
@@ -31,8 +33,8 @@ struct batch_reader {
 enum mk_err batch_open(struct span map, struct batch_reader *out, struct mk_note *note);
 bool batch_next(struct batch_reader *reader, struct span *item);
 
-/* Each reads a message whose head was read without error. errors: MISSING_FIELD, INVALID_FIELD (also a bad session id, an id out of
- * bounds, an unknown kind, origin, handling...), TOO_LARGE. Unknown keys are ignored. */
+/* Each reads a message whose head was read without error. errors: MISSING_FIELD, INVALID_FIELD (also a bad session id,
+ * an id out of bounds, an unknown kind, origin, handling...), TOO_LARGE. Unknown keys are ignored. */
 enum mk_err input_read(struct span map, struct mk_input *out, struct mk_note *note);
 enum mk_err command_read(struct span map, struct mk_command *out, struct mk_note *note);
 enum mk_err admission_read(struct span map, struct mk_admission *out, struct mk_note *note);

@@ -110,8 +110,6 @@ static void args(struct map_pack *outer, const struct mk_args *in)
         map_bool(&map, "running", true);
     if (in->active_inputs)
         map_bool(&map, "active_inputs", true);
-    if (in->bare)
-        map_bool(&map, "bare", true);
     map_close(&map);
 }
 

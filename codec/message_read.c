@@ -214,6 +214,8 @@ enum mk_err input_read(struct span map, struct mk_input *out, struct mk_note *no
 {
     struct input_fields read = {.in = {.origin = MK_EXTERNAL, .wake = true}};
     enum mk_err err = fields_read(map, input_table, COUNT(input_table), &read, note);
+    if (!err && span_given(read.in.body))
+        err = err_wrap(note, scan_depth(read.in.body, BODY_NESTING_MAX, note), "body");
     if (!err)
         err = read_durability(read.durability, &read.in, note);
     if (!err)
@@ -263,7 +265,6 @@ static enum mk_err read_args(struct span raw, struct mk_args *out, struct mk_not
         U64("sequence", AT(args_fields, args.sequence)),
         BOOL("running", AT(args_fields, args.running)),
         BOOL("active_inputs", AT(args_fields, args.active_inputs)),
-        BOOL("bare", AT(args_fields, args.bare)),
     };
     struct args_fields read = {0};
     enum mk_err err = MK_ERR_OK;

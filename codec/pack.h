@@ -1,5 +1,5 @@
-/* Maps written key by key through msgpack-c: the count is filled in at the end. Absent spans and zero optional values write
- * nothing. Private to the codec. */
+/* Maps written key by key through msgpack-c: the count is filled in at the end. Absent spans and zero optional values
+ * write nothing. Private to the codec. */
 #ifndef MEERKAT_CODEC_PACK_H
 #define MEERKAT_CODEC_PACK_H
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define AT(type, member) offsetof(struct type, member)
-#define COUNT(table) (sizeof(table) / sizeof *(table))
+#define COUNT(table)     (sizeof(table) / sizeof *(table))
 #define RECORD_BYTES_MAX FRAME_BYTES_MAX
 
 /* clang-format off */
@@ -51,8 +51,8 @@ static enum mk_err check_version(uint64_t version, uint64_t known, const char *w
 {
     if (version == known)
         return MK_ERR_OK;
-    return err_set(note, MK_ERR_UNSUPPORTED_VERSION, "%s record of version %llu, known %llu", what, (unsigned long long)version,
-                   (unsigned long long)known);
+    return err_set(note, MK_ERR_UNSUPPORTED_VERSION, "%s record of version %llu, known %llu", what,
+                   (unsigned long long)version, (unsigned long long)known);
 }
 
 /* --- sequences in clear text: "3,5-9" --- */

@@ -1,6 +1,7 @@
-/* Durable records <-> bytes (node/core/record.h; docs/keys.md). Every record is a msgpack map with short keys, its version first.
- * Read: the previous version and this one; another: UNSUPPORTED_VERSION, the bytes are left alone (L35). Nothing is allocated;
- * spans borrow from the bytes given; bytes from the store are as untrusted as those from the bus. */
+/* Durable records <-> bytes (node/core/record.h; docs/keys.md). Every record is a msgpack map with short keys, its
+ * version first. Read: the previous version and this one; another: UNSUPPORTED_VERSION, the bytes are left alone (L35).
+ * Nothing is allocated; spans borrow from the bytes given; bytes from the store are as untrusted as those from the bus.
+ */
 #ifndef MEERKAT_CODEC_RECORD_H
 #define MEERKAT_CODEC_RECORD_H
 

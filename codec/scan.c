@@ -1,5 +1,7 @@
 #include "codec/scan.h"
 
+#include <assert.h>
+
 /* --- one value --- */
 
 static uint64_t big_endian(const char *at, size_t bytes)
@@ -210,8 +212,9 @@ bool cursor_skip(struct cursor *cursor, struct span *out)
 
 /* --- the whole --- */
 
-static enum mk_err check_structure(struct span bytes, struct mk_note *note)
+static enum mk_err check_structure(struct span bytes, size_t depth_max, struct mk_note *note)
 {
+    assert(depth_max <= NESTING_MAX);
     struct cursor cursor = cursor_of(bytes);
     uint64_t left[NESTING_MAX];
     size_t depth = 0;
@@ -227,8 +230,9 @@ static enum mk_err check_structure(struct span bytes, struct mk_note *note)
         if (value.type == VALUE_MAP && value.number > MAP_KEYS_MAX)
             return err_set(note, MK_ERR_TOO_LARGE, "at byte %zu: a map of %llu keys, limit %d", at,
                            (unsigned long long)value.number, MAP_KEYS_MAX);
-        if (more && depth == NESTING_MAX)
-            return err_set(note, MK_ERR_TOO_LARGE, "at byte %zu: deeper than %d", at, NESTING_MAX);
+        bool container = value.type == VALUE_MAP || value.type == VALUE_ARRAY;
+        if (container && depth == depth_max)
+            return err_set(note, MK_ERR_TOO_LARGE, "at byte %zu: deeper than %zu", at, depth_max);
         if (more)
             left[depth++] = more;
         while (!more && depth && --left[depth - 1] == 0)
@@ -327,6 +331,11 @@ static enum mk_err check_keys(struct span bytes, struct mk_note *note)
 
 enum mk_err scan_whole(struct span bytes, struct mk_note *note)
 {
-    enum mk_err err = check_structure(bytes, note);
+    enum mk_err err = check_structure(bytes, NESTING_MAX, note);
     return err ? err : check_keys(bytes, note);
+}
+
+enum mk_err scan_depth(struct span value, size_t depth_max, struct mk_note *note)
+{
+    return check_structure(value, depth_max, note);
 }

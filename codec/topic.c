@@ -3,12 +3,13 @@
 #include "node/core/crc16.h"
 
 static const char *const class_names[TOPIC_CLASS_COUNT] = {
-    [TOPIC_IN] = "in", [TOPIC_CTL] = "ctl", [TOPIC_NODE] = "node", [TOPIC_RE] = "re", [TOPIC_EV] = "ev", [TOPIC_HB] = "hb",
+    [TOPIC_IN] = "in", [TOPIC_CTL] = "ctl", [TOPIC_NODE] = "node",
+    [TOPIC_RE] = "re", [TOPIC_EV] = "ev",   [TOPIC_HB] = "hb",
 };
 
 const char *topic_class_name(enum topic_class class)
 {
-    return (size_t)class < TOPIC_CLASS_COUNT ? class_names[class] : "unknown";
+    return (size_t) class < TOPIC_CLASS_COUNT ? class_names[class] : "unknown";
 }
 
 enum mk_err frame_split(struct span frame, struct span *topic, struct span *map)
@@ -53,7 +54,7 @@ static bool read_partition(struct span word, struct topic *out)
 static bool read_name(struct span word, struct topic *out)
 {
     size_t most = out->class == TOPIC_IN || out->class == TOPIC_CTL || out->class == TOPIC_EV ? SESSION_ID_BYTES_MAX
-                                                                                               : MESSAGE_ID_BYTES_MAX;
+                                                                                              : MESSAGE_ID_BYTES_MAX;
     bool may_be_any = out->class != TOPIC_RE && out->class != TOPIC_HB;
     if (may_be_any && span_is(word, "*")) {
         out->any_name = true;

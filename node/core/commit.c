@@ -281,8 +281,8 @@ static void part_stands(struct node *node, const struct node_event *event, struc
     for (size_t i = 0; i < part->section_count; i++) {
         if (was_skipped(&event->as.committed.parts[index], i))
             skipped(node, event, index, i, &part->sections[i]);
-        else if (!slot_release(node, part->sections[i].slot, partition, part->sequence))
-            part->sections[i].slot = NULL;
+        else
+            slot_release(node, part->sections[i].slot, partition, part->sequence);
     }
 }
 

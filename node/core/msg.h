@@ -124,7 +124,6 @@ struct mk_args {
     size_t intent_count;
     uint64_t from, limit, sequence;
     bool running, active_inputs; /* transcript_edit */
-    bool bare;                   /* register: no binding and no executor, as the source's register_session */
 };
 
 struct mk_command {

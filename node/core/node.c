@@ -14,26 +14,6 @@ void node_effects_init(struct node_effects *fx, const struct mk_mem *mem)
     *fx = (struct node_effects){.mem = mem};
 }
 
-void answer_free(const struct mk_mem *mem, struct answer *answer)
-{
-    if (!answer)
-        return;
-    doc_free(answer->data);
-    blob_release(answer->bytes);
-    mem_free(mem, answer);
-}
-
-void event_free(const struct mk_mem *mem, struct staged_event *event)
-{
-    if (!event)
-        return;
-    doc_free(event->data);
-    blob_release(event->result);
-    blob_release(event->text);
-    blob_release(event->bytes);
-    mem_free(mem, event);
-}
-
 void node_effects_reset(struct node_effects *fx)
 {
     for (size_t i = 0; i < fx->count; i++) {
@@ -45,10 +25,10 @@ void node_effects_reset(struct node_effects *fx)
             mem_free(fx->mem, effect->as.leases.leases);
             break;
         case DO_ANSWER:
-            answer_free(fx->mem, effect->as.answer);
+            staged_answer_free(fx->mem, effect->as.answer);
             break;
         case DO_PUBLISH:
-            event_free(fx->mem, effect->as.publish.event);
+            staged_event_free(fx->mem, effect->as.publish.event);
             break;
         default:
             break;
@@ -113,7 +93,7 @@ void answer_now(struct node *node, struct answer *answer, const struct partition
 {
     struct node_effect *effect = answer->to.bytes ? emit(node, DO_ANSWER) : NULL;
     if (!effect) {
-        answer_free(node->mem, answer);
+        staged_answer_free(node->mem, answer);
         return;
     }
     effect->as.answer = answer;

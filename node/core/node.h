@@ -208,9 +208,9 @@ struct node_effect {
             uint64_t count;
             struct mk_session_id session; /* bytes 0: all */
         } events;
-        struct answer *answer; /* taken: the driver frees it with answer_free */
+        struct answer *answer; /* taken: the driver frees it with staged_answer_free */
         struct {
-            struct staged_event *event; /* taken: freed with event_free */
+            struct staged_event *event; /* taken: freed with staged_event_free */
             struct mk_session_id session;
             uint64_t sequence; /* of the commit */
         } publish;
@@ -278,8 +278,5 @@ struct span slot_id(const struct slot *slot);
 uint32_t slot_partition(const struct slot *slot);
 uint64_t slot_fence(const struct node *node, const struct slot *slot);
 const struct node_config *node_config_of(const struct node *node);
-
-void answer_free(const struct mk_mem *mem, struct answer *answer);
-void event_free(const struct mk_mem *mem, struct staged_event *event);
 
 #endif

@@ -98,8 +98,8 @@ struct slot *slot_for(struct node *node, struct span session, uint32_t partition
 void slot_give(struct node *node, struct slot *slot, const struct session_event *event, struct mk_blob *frame, size_t bytes);
 void slot_pump(struct node *node, struct slot *slot); /* applies what waits, as far as it goes */
 void slot_again(struct slot *slot); /* undo the stage; its events go back to the queue */
-/* The stage is durable, or needed no store: says, publishes and orders what it holds. False: the slot is gone with it. */
-bool slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence);
+/* The stage is durable, or needed no store: says, publishes and orders what it holds. */
+void slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence);
 void slot_drop(struct node *node, struct slot *slot);  /* forget it, with its run */
 void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, const char *text);
 void slots_turn_end(struct node *node); /* asks for records and facts */

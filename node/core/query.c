@@ -175,8 +175,12 @@ static void put_sessions(const struct node *node, struct mk_doc *doc)
     doc_put_text(doc, "node", id_span(&node->config.node));
     doc_key(doc, "sessions");
     doc_array(doc);
-    for (const struct slot *slot = node->slots.newest; slot && listed < SESSIONS_LISTED; slot = slot->age_prev, listed++)
+    for (const struct slot *slot = node->slots.newest; slot && listed < SESSIONS_LISTED; slot = slot->age_prev) {
+        if (slot->session && slot->session->core.machine.phase == PHASE_INITIALIZING)
+            continue; /* asked about, and never came into being */
         put_session(doc, slot);
+        listed++;
+    }
     doc_end(doc);
     doc_put_u64(doc, "total", node->slots.count);
     doc_end(doc);

@@ -286,7 +286,7 @@ bool session_attach(const struct turn_of *turn, struct span executor)
         core->machine.registration != REGISTRATION_ACTIVE)
         return false;
     core->attached = true;
-    core->wake = true; /* what was queued before runs now */
+    core->wake |= core->ledger.count > 0; /* what was queued before runs now */
     session->stage.durable = true;
     if (executor.bytes)
         id_set(&core->executor, executor);

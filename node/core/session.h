@@ -113,8 +113,6 @@ struct stage {
     bool open;
     bool durable; /* something must be written */
     bool failed;  /* no memory: undo; answer overloaded */
-    bool remove;  /* the session's record is to be deleted: unregistered without a trace */
-    bool gone;    /* after the commit the session leaves memory */
     bool state_changed;
     struct session_core *before; /* the copy to go back to; private to session.c */
     struct answer *answers, **answers_end;

@@ -395,13 +395,27 @@ static void accepted(const struct turn_of *turn, const struct mk_input *input, c
     }
 }
 
+/* An input makes its session able to run it: registered, bound, with an executor (P8). What is retired, stopped or on its way out
+ * was refused before. */
+static bool made_ready(const struct turn_of *turn, const struct mk_input *input)
+{
+    const struct session_core *core = &turn->session->core;
+    if (!session_known(turn->session))
+        return session_bring_up(turn, input->executor);
+    if (core->attached || !turn->ctx->auto_register || core->machine.phase != PHASE_IDLE)
+        return true;
+    return session_bind(turn) && session_attach(turn, core->executor.bytes ? SPAN_LIT("") : input->executor);
+}
+
 static void accept(const struct turn_of *turn, const struct mk_input *input)
 {
     struct session *session = turn->session;
-    if (!session_known(session) && !session_bring_up(turn, input->executor)) {
+    if (!made_ready(turn, input)) {
         reject(turn, input, MK_ERR_INVALID_STATE, false, "the machine refuses to register the session");
         return;
     }
+    if (session->core.ledger.next_admission == 1 && !session->core.executor.bytes)
+        id_set(&session->core.executor, input->executor); /* `register` left it open: the first input says */
     bool running = session->core.machine.phase == PHASE_RUNNING;
     struct policy policy = policy_of(input, running, running, silenced(session, input));
     if (!machine_accepts(turn, input, &policy)) {

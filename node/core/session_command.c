@@ -33,7 +33,7 @@ static uint64_t command_digest(const struct mk_command *command)
         digest = digest_add(digest, parts[i]);
     for (size_t i = 0; i < args->intent_count; i++)
         digest = digest_add(digest, args->intents[i]);
-    return args->bare ? digest_add(digest, SPAN_LIT("bare")) : digest;
+    return digest;
 }
 
 static struct answer *result(const struct turn_of *turn, struct span to, struct span re)
@@ -211,20 +211,20 @@ static bool executor_there(const struct turn_of *turn, const struct mk_command *
     return !ctx->executor_known || ctx->executor_known(ctx->self, command->args.executor);
 }
 
-/* D5, L11: registering a stopped session revives it, with its identity and bindings. Unless it is to be bare, a session
- * that can work is bound and gets its executor, as with its first input: nothing that is sent to it later waits for one
- * (P8). */
+/* D5, L11: registering a stopped session revives it, with its identity and bindings. With auto_register a session that can work is
+ * bound and gets its executor at once, as with its first input: nothing that is sent to it later waits for one (P8). */
 static void do_register(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;
-    if (!command->args.bare && !executor_there(turn, command)) {
+    bool whole = turn->ctx->auto_register;
+    if (whole && !executor_there(turn, command)) {
         answer_error(turn, command, MK_ERR_UNKNOWN_EXECUTOR);
         return;
     }
     bool done = make_registered(turn);
     if (done && session->core.machine.phase == PHASE_STOPPED)
         done = session_step(session, IN_REVIVE, NULL);
-    if (done && !command->args.bare && session->core.machine.phase == PHASE_IDLE)
+    if (done && whole && session->core.machine.phase == PHASE_IDLE)
         done = session_bind(turn) && session_attach(turn, command->args.executor);
     if (done)
         answer_phase(turn, command);

@@ -121,6 +121,8 @@ struct pending *pending_new(const struct mk_mem *mem, const struct session_event
     if (!pending)
         return NULL;
     pending->type = event->type;
+    pending->trim_up_to_ms = event->trim_up_to_ms;
+    pending->trim_count = event->trim_count;
     pending->frame = blob_keep(frame);
     pending->bytes = bytes;
     if (!copy_message(mem, pending, event)) {
@@ -246,6 +248,16 @@ void slot_touch(struct slot_table *table, struct slot *slot, uint64_t now_ms)
     age_unlink(table, slot);
     age_append(table, slot);
     slot->used_ms = now_ms;
+}
+
+void slot_expire(struct slot_table *table, struct slot *slot)
+{
+    age_unlink(table, slot);
+    slot->used_ms = 0;
+    slot->age_prev = NULL;
+    slot->age_next = table->oldest;
+    *(table->oldest ? &table->oldest->age_prev : &table->newest) = slot;
+    table->oldest = slot;
 }
 
 /* --- by id --- */

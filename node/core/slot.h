@@ -22,6 +22,7 @@ struct pending {
     struct mk_input *input;
     struct mk_command *command;
     struct run_done *done;
+    uint64_t trim_up_to_ms, trim_count;
 };
 
 struct pending_list {
@@ -66,6 +67,7 @@ struct slot *slot_find(const struct slot_table *table, struct span id);
 struct slot *slot_add(struct slot_table *table, struct span id, uint32_t partition, uint64_t now_ms);
 void slot_remove(struct slot_table *table, struct slot *slot); /* frees it with all it holds */
 void slot_touch(struct slot_table *table, struct slot *slot, uint64_t now_ms);
+void slot_expire(struct slot_table *table, struct slot *slot); /* as if it had not been used for ever */
 void slot_due(struct slot_table *table, struct slot *slot, uint64_t due_ms); /* UINT64_MAX: never */
 struct slot *slot_first_due(const struct slot_table *table);                 /* NULL: none */
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 
 #define STAGE_EVENTS_MAX 64 /* applied before a commit takes the stage: bounds a section */
-#define ROUNDS_MAX 16       /* undone for more knowledge, per stage; each round learns a name, so more is a fault */
+#define ROUNDS_MAX (2 * STAGE_EVENTS_MAX) /* undone for more knowledge; each round learns a name, so more is a fault */
 
 static struct session_ctx context(struct node *node, const struct slot *slot)
 {
@@ -214,7 +214,8 @@ static void apply_one(struct node *node, struct slot *slot, struct pending *pend
 {
     struct session_ctx ctx = context(node, slot);
     struct session_event event = {
-        .type = pending->type, .input = pending->input, .command = pending->command, .done = pending->done};
+        .type = pending->type, .input = pending->input, .command = pending->command, .done = pending->done,
+        .trim_up_to_ms = pending->trim_up_to_ms, .trim_count = pending->trim_count};
     session_apply(slot->session, &ctx, &event);
 }
 
@@ -280,8 +281,8 @@ void slot_pump(struct node *node, struct slot *slot)
             return;
         if (stage->durable)
             group_add(node, slot);
-        else if (!slot_release(node, slot, partition_at(node, slot->partition), 0))
-            return;
+        else
+            slot_release(node, slot, partition_at(node, slot->partition), 0);
     }
     update_due(node, slot);
 }
@@ -338,7 +339,7 @@ static void release_events(struct node *node, struct slot *slot, const struct pa
         count_event(node, event);
         struct node_effect *effect = emit(node, DO_PUBLISH);
         if (!effect) { /* it stays in the outbox; the next owner, or a watcher's replay, brings it out */
-            event_free(node->mem, event);
+            staged_event_free(node->mem, event);
             continue;
         }
         effect->partition = partition->id;
@@ -379,11 +380,10 @@ static void count_run(struct node *node, struct slot *slot)
     }
 }
 
-bool slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
+void slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
 {
     struct stage *stage = &slot->session->stage;
     struct executor_order order = stage->order;
-    bool gone = stage->gone;
     release_answers(node, stage, partition);
     release_events(node, slot, partition, sequence);
     session_commit(slot->session);
@@ -394,10 +394,8 @@ bool slot_release(struct node *node, struct slot *slot, const struct partition *
         let_go(node, pending);
     count_run(node, slot);
     order_executor(node, slot, partition, &order);
-    if (!gone || slot->queue.first)
-        return true;
-    slot_drop(node, slot);
-    return false;
+    if (slot->session->core.machine.phase == PHASE_INITIALIZING)
+        slot_expire(&node->slots, slot); /* asked about, and never came into being */
 }
 
 /* --- records and facts --- */

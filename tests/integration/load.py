@@ -1,5 +1,5 @@
 """Load: many inputs to many sessions, a bounded number in flight, several in one frame, repeated with the same id until each is
-answered. Everything sent and heard goes into a History."""
+answered twice: admitted, and completed. Everything sent and heard goes into a History."""
 import time
 
 from history import History
@@ -53,10 +53,11 @@ class Load:
             self._landed(message)
 
     def _landed(self, message):
-        if message["t"] == "completion":
-            self.flying.pop(message["input"], None)
-        elif message["t"] == "admission" and (message.get("completion") or message.get("final")):
-            self.flying.pop(message["re"], None)
+        """Done with an input when both its answers are there: an admission that was lost is asked for again."""
+        i = message["input"] if message["t"] == "completion" else message.get("re")
+        known = self.flying.get(i)
+        if known and (known.accepted_at and known.completed_at or message.get("final")):
+            del self.flying[i]
 
     def run_until(self, condition, seconds, what):
         end = time.monotonic() + seconds

@@ -71,9 +71,9 @@ def test_a_registered_session_runs_its_first_input():
     with Lab() as lab:
         lab.cluster()
         person = Person(lab)
-        person.ok("register")
-        done = person.outcome(person.send(1, executor="counter"))
-        assert done and done["result"] == {"value": 1}, (done, person.ok("show"))
+        person.ok("register", {"executor": "counter"})
+        done = person.outcome(person.send(4))
+        assert done and done["result"] == {"value": 4}, (done, person.ok("show"))
 
 
 def test_a_stopped_session_is_revived_by_register():

@@ -696,9 +696,32 @@ void checks_quiet(struct sim *s)
     }
 }
 
+static void count_row(struct sim *s, void *self, struct span field, struct span value)
+{
+    (void)s, (void)field, (void)value;
+    ++*(size_t *)self;
+}
+
+/* Consumption takes the rows away: there are as many as the heads name. */
+static void check_rows(struct sim *s, uint32_t partition)
+{
+    struct head *head = sim_alloc(s, sizeof *head);
+    size_t rows = 0, named = 0;
+    sim_store_each(s, partition, 'i', count_row, &rows);
+    for (size_t i = 0; i < s->checks->sessions.count; i++) {
+        const struct seen_session *session = s->checks->sessions.entries[i].value;
+        if (session->partition == partition && head_of(s, session, head))
+            named += head->record.active_count;
+    }
+    if (rows != named)
+        sim_broken(s, "P4", "partition %u holds %zu rows of inputs, its sessions name %zu", partition, rows, named);
+}
+
 void checks_end(struct sim *s)
 {
     const struct checks *c = s->checks;
+    for (uint32_t p = 0; p < s->config.partitions; p++)
+        check_rows(s, p);
     for (size_t i = 0; i < c->inputs.count; i++) {
         const struct seen_input *input = c->inputs.entries[i].value;
         if (input->accepted && !input->terminal)

@@ -4,7 +4,7 @@
 set -u
 passed=0 failed=0 skipped=0 empty=0
 for program in "$@"; do
-    out=$("$program" 2>&1)
+    out=$(timeout 120 "$program" 2>&1)
     status=$?
     ok=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
     bad=$(printf '%s\n' "$out" | grep -c '^\[  FAILED  \] [a-z_].*[^:]$')

@@ -180,6 +180,18 @@ static void test_scan__thirty_two_levels_are_read_and_thirty_three_are_not(void 
     assert_int_equal(scan_nested("\x81", 1, 1), MK_ERR_MALFORMED);
 }
 
+static void test_scan__an_empty_container_is_a_level_too(void **state)
+{
+    char text[NESTING_MAX + 1];
+    (void)state;
+    memset(text, '\x91', sizeof text);
+    text[NESTING_MAX - 1] = '\x90';
+    assert_int_equal(scan(span_bytes(text, NESTING_MAX)), MK_ERR_OK);
+    text[NESTING_MAX - 1] = '\x91';
+    text[NESTING_MAX] = '\x80';
+    assert_int_equal(scan(span_bytes(text, NESTING_MAX + 1)), MK_ERR_TOO_LARGE);
+}
+
 static void test_scan__depth_is_given_back_when_a_container_ends(void **state)
 {
     struct buf text = {0};
@@ -308,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_scan__nothing_and_the_reserved_byte_are_malformed),
         cmocka_unit_test(test_scan__counts_and_lengths_beyond_the_bytes_are_malformed),
         cmocka_unit_test(test_scan__thirty_two_levels_are_read_and_thirty_three_are_not),
+        cmocka_unit_test(test_scan__an_empty_container_is_a_level_too),
         cmocka_unit_test(test_scan__depth_is_given_back_when_a_container_ends),
         cmocka_unit_test(test_scan__a_map_with_a_duplicate_key_is_malformed),
         cmocka_unit_test(test_scan__a_duplicate_is_found_among_few_and_many_keys),

@@ -337,12 +337,49 @@ static void test_vectors__the_check_value_of_the_crc_is_31c3(void **state)
     assert_int_equal(crc16_xmodem(SPAN_LIT("123456789")), 0x31c3);
 }
 
+/* --- the page that goes with them --- */
+
+static void named(const char *page, const char *word)
+{
+    char quoted[80];
+    snprintf(quoted, sizeof quoted, "`%s`", word);
+    if (!strstr(page, quoted))
+        fail_msg("docs/protocol.md does not say %s", quoted);
+}
+
+static void test_vectors__the_protocol_page_names_every_error_and_operation(void **state)
+{
+    static char page[64 * 1024];
+    FILE *file = fopen("docs/protocol.md", "r");
+    (void)state;
+    assert_non_null(file);
+    size_t bytes = fread(page, 1, sizeof page - 1, file);
+    fclose(file);
+    assert_true(bytes < sizeof page - 1);
+    for (unsigned i = MK_ERR_OK + 1; i < MK_ERR_COUNT; i++) {
+        char row[80];
+        snprintf(row, sizeof row, "| `%s` | %s |", mk_err_code((enum mk_err)i),
+                 mk_err_final((enum mk_err)i) ? "yes" : "no");
+        if (!strstr(page, row))
+            fail_msg("docs/protocol.md has no row %s", row);
+    }
+    for (unsigned i = 0; i < MK_OP_COUNT; i++)
+        named(page, mk_op_name((enum mk_op)i));
+    for (unsigned i = 0; i < MK_OUTCOME_COUNT; i++)
+        named(page, mk_outcome_name((enum mk_outcome)i));
+    for (unsigned i = 0; i < MK_EXECUTOR_EVENT; i++)
+        named(page, mk_effect_name_name((enum mk_effect_name)i));
+    for (unsigned i = 0; i < MK_KIND_COUNT; i++)
+        named(page, mk_kind_name((enum mk_kind)i));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors__every_message_has_the_stated_verdict_and_content),
         cmocka_unit_test(test_vectors__every_frame_is_split_as_stated),
         cmocka_unit_test(test_vectors__the_check_value_of_the_crc_is_31c3),
+        cmocka_unit_test(test_vectors__the_protocol_page_names_every_error_and_operation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -456,9 +456,10 @@ static inline void rig_tick(struct rig *rig, uint64_t ms)
 /* Registered and no more: unbound, without an executor. */
 static inline void rig_register(struct rig *rig, const char *id)
 {
-    struct mk_command command = rig_command(id, MK_OP_REGISTER);
-    command.args.bare = true;
-    rig_order(rig, command);
+    bool automatic = rig->ctx.auto_register;
+    rig->ctx.auto_register = false;
+    rig_do(rig, id, MK_OP_REGISTER);
+    rig->ctx.auto_register = automatic;
 }
 
 /* The node dies; another takes the session over from what the store holds. */

@@ -235,7 +235,7 @@ static void test_command__a_stop_behind_a_run_over_idle_or_retired_completes(voi
     rig_free(rig);
 }
 
-static void test_command__register_binds_and_attaches_unless_it_is_to_be_bare(void **state)
+static void test_command__register_binds_and_attaches(void **state)
 {
     (void)state;
     struct rig *rig = rig_new();
@@ -574,7 +574,7 @@ int main(void)
         cmocka_unit_test(test_command__recover_keeps_the_executor_and_wakes),
         cmocka_unit_test(test_command__stop_overtakes_what_is_queued_but_not_what_runs),
         cmocka_unit_test(test_command__a_stop_behind_a_run_over_idle_or_retired_completes),
-        cmocka_unit_test(test_command__register_binds_and_attaches_unless_it_is_to_be_bare),
+        cmocka_unit_test(test_command__register_binds_and_attaches),
         cmocka_unit_test(test_command__registering_a_stopped_session_revives_it_with_its_identity),
         cmocka_unit_test(test_command__destroy_cancels_the_run_and_ends_everything),
         cmocka_unit_test(test_command__unregister_drives_the_drain_of_a_run_to_its_end),
