@@ -214,9 +214,9 @@ bool cursor_skip(struct cursor *cursor, struct span *out)
 
 static enum mk_err check_structure(struct span bytes, size_t depth_max, struct mk_note *note)
 {
-    assert(depth_max <= NESTING_MAX);
+    assert(depth_max <= NESTING_WRAPPED_MAX);
     struct cursor cursor = cursor_of(bytes);
-    uint64_t left[NESTING_MAX];
+    uint64_t left[NESTING_WRAPPED_MAX];
     size_t depth = 0;
     do {
         struct value value;
@@ -331,7 +331,7 @@ static enum mk_err check_keys(struct span bytes, struct mk_note *note)
 
 enum mk_err scan_whole(struct span bytes, struct mk_note *note)
 {
-    enum mk_err err = check_structure(bytes, NESTING_MAX, note);
+    enum mk_err err = check_structure(bytes, NESTING_WRAPPED_MAX, note);
     return err ? err : check_keys(bytes, note);
 }
 

@@ -8,8 +8,9 @@
 #define FRAME_BYTES_DEFAULT (1u << 20)   /* a frame is at most 1 MiB unless configured */
 #define FRAME_BYTES_MAX (64u << 20)      /* what --frame-bytes may raise it to */
 #define TOPIC_BYTES_MAX 160              /* class, partition, session id, separators */
-#define NESTING_MAX 32                   /* depth of a msgpack value: msgpack-c's own limit */
-#define BODY_NESTING_MAX 24              /* of a body: as a result in a page of events in a batch it is 6 levels further in */
+#define NESTING_MAX 32                   /* depth of a frame's map: msgpack-c's own limit */
+#define BODY_NESTING_MAX (NESTING_MAX - 1) /* of a body, which lies in such a map */
+#define NESTING_WRAPPED_MAX 40           /* of what wraps a body: its stored row, its completion in a page of events in a batch */
 #define MAP_KEYS_MAX 4096                /* keys of one map that is searched for duplicates */
 #define BATCH_ITEMS_MAX 4096             /* messages in one frame: a publisher's window */
 #define WINDOW_INPUTS_MAX 4096           /* unanswered inputs of one publisher */

@@ -144,8 +144,8 @@ static void compare(struct span bytes)
     msgpack_unpacked oracle;
     size_t end = 0;
     enum mk_err err = scan_whole(bytes, NULL);
-    if (err && could_be_bomb(bytes))
-        return;
+    if (err ? could_be_bomb(bytes) : scan_depth(bytes, NESTING_MAX, NULL) != MK_ERR_OK)
+        return; /* more than the oracle can take: memory, or depth */
     msgpack_unpacked_init(&oracle);
     bool whole =
         msgpack_unpack_next(&oracle, bytes.at, bytes.bytes, &end) == MSGPACK_UNPACK_SUCCESS && end == bytes.bytes;

@@ -530,6 +530,7 @@ static void check_sections(struct sim *s, const struct sim_call *call, const str
     size_t at = part->first_section;
     for (size_t i = 0; i < part->sections; i++) {
         size_t ops = (size_t)number(call->args[at++]);
+        checks_section(s, part->partition, call->args + at, ops);
         for (size_t op = 0; op < ops; op++, at += 3)
             if (span_is(call->args[at], "s") && !sim_is_broken(s))
                 check_session(s, checks_session(s, call->args[at + 1]), part->sequence);

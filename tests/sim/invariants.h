@@ -61,6 +61,7 @@ struct checks {
     struct seen_partition partitions[SIM_PARTITIONS_MAX];
     struct map sessions, inputs, keys, runs,
         commits;                          /* session; session/id; session/key; session/run; node/fence/sequence */
+    struct map last_words; /* names that are done, by their field of hash t: what is remembered of them */
     uint64_t in_flight[SIM_NODES_MAX][2]; /* commits by node and group, of this life */
     uint64_t life[SIM_NODES_MAX];
 };
@@ -73,6 +74,9 @@ bool checks_fact(struct sim *s, struct span session, enum fact_kind kind, struct
 
 /* The store has a head of the session. */
 bool checks_known(struct sim *s, struct span session);
+
+/* invariants_stored.c: the operations of one section, just executed: code, field, value each. */
+void checks_section(struct sim *s, uint32_t partition, const struct span *ops, size_t count);
 
 /* Only an owner whose lease has not run out speaks for a session, and starts runs. */
 void checks_owner(struct sim *s, const struct sim_node *node, struct span session, const char *does);

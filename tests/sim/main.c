@@ -210,6 +210,7 @@ int main(int argc, char **argv)
     } else {
         size_t failed = 0;
         t.passed += scenarios_run(&failed, o.verbose);
+        t.passed += scenarios_owner_run(&failed, o.verbose);
         t.failed += failed;
         run_found_seeds(&t, o.verify, o.verbose);
         for (uint64_t i = 0; i < o.seeds; i++)

@@ -11,7 +11,8 @@ struct sim_run {
     uint64_t life;
     struct span session;
     struct mk_id id;
-    bool hangs, sleeps, ended, late; /* late: its node died, the result arrives all the same */
+    bool hangs, sleeps, told; /* told: to end */
+    bool ended, late;         /* late: its node died, the result arrives all the same */
     struct run_done done;
 };
 
@@ -106,6 +107,25 @@ static uint64_t apply(struct sim *s, const struct run_request *request, struct s
 
 /* --- the hooks --- */
 
+static struct sim_run *find(struct sim_node *node, struct span session, struct span id)
+{
+    for (struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
+        bool same = span_equal(run->session, session) && (!span_given(id) || span_equal(id_span(&run->id), id));
+        if (!run->ended && run->node == node && run->life == node->life && same)
+            return run;
+    }
+    return NULL;
+}
+
+/* A session is one line of runs: the next begins when the one before it has ended, or has been told to. */
+static void check_alone(struct sim_node *node, const struct run_request *request)
+{
+    const struct sim_run *other = find(node, request->session, (struct span){0});
+    if (other && !other->told)
+        sim_broken(node->sim, "P5", "run %.8s of %.*s starts while run %.8s goes on", request->run->id.text,
+                   SPAN_ARGS(request->session), other->id.text);
+}
+
 static void start(void *self, const struct run_request *request)
 {
     struct sim_node *node = self;
@@ -113,6 +133,7 @@ static void start(void *self, const struct run_request *request)
     if (!sim_node_may_act(node))
         return;
     checks_started(s, node, request);
+    check_alone(node, request);
     struct sim_run *run = sim_alloc(s, sizeof *run);
     *run = (struct sim_run){.node = node, .life = node->life, .id = request->run->id, .next = s->executors->runs};
     run->session = sim_copy(s, request->session);
@@ -130,18 +151,9 @@ static void start(void *self, const struct run_request *request)
     sim_at(s, us, end, run, 0);
 }
 
-static struct sim_run *find(struct sim_node *node, struct span session, struct span id)
-{
-    for (struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
-        bool same = span_equal(run->session, session) && (!span_given(id) || span_equal(id_span(&run->id), id));
-        if (!run->ended && run->node == node && run->life == node->life && same)
-            return run;
-    }
-    return NULL;
-}
-
 static void end_soon(struct sim *s, struct sim_run *run)
 {
+    run->told = true;
     end_as(run, RUN_CANCELLED, (struct span){0});
     sim_at(s, sim_between(s, 1, 30) * MILLISECOND, end, run, 0);
 }

@@ -82,7 +82,7 @@ def at(session, topic="in"):
 def inputs():
     least = {"v": 1, "t": "input", "id": "i-1", "session": "s1"}
     deep = 1
-    for _ in range(24):
+    for _ in range(31):
         deep = [deep]
     full = head("input", "i-2", pub="p-1", pe=3, ps=7, session="room.7:a_b-c", kind="peer_request", body={"ask": [1, -1, None]},
                 durability="ephemeral", origin="peer", handling="steer", idem="key-1", supersede="sup-1", corr="corr-1",
@@ -109,7 +109,7 @@ def inputs():
              operation_id="op-1"), at("s1")),
         good("a nil durability is read, and refused at admission", head("input", session="s1", durability=None), at("s1")),
         good("a body of bytes", head("input", session="s1", body={"$bin": "00ff10"}), at("s1")),
-        good("a body that is 24 deep", head("input", session="s1", body=deep), at("s1")),
+        good("a body that is 31 deep", head("input", session="s1", body=deep), at("s1")),
         good("a body with a float", head("input", session="s1", body=[1.5, -0.25]), at("s1")),
         good("a session id of 128 bytes", head("input", session="s" * 128), at("s" * 128)),
         good("an id of 64 bytes", head("input", "i" * 64, session="s1"), at("s1")),
@@ -248,8 +248,8 @@ def invalid():
         bad("a key twice", "malformed", b"\x85" + pack(ok)[1:] + pack("id") + pack("i-2")),
         bad("a key twice, once in a wider form", "malformed", b"\x85" + pack(ok)[1:] + b"\xd9\2id" + pack("i-2")),
         bad("a key twice within the body", "malformed", nested + b"\x82" + pack("a") + b"\1" + pack("a") + b"\2"),
-        bad("a body that is 25 deep", "too_large", nested + b"\x91" * 25 + b"\1"),
-        bad("33 deep", "too_large", nested + b"\x91" * 32 + b"\1"),
+        bad("a body that is 32 deep", "too_large", nested + b"\x91" * 32 + b"\1"),
+        bad("a body that is 60 deep", "too_large", nested + b"\x91" * 60 + b"\1"),
         bad("4,097 keys in one map", "too_large", nested + b"\xde\x10\x01" + b"".join(pack(i) + b"\xc0" for i in range(4097))),
         bad("no v", "missing_field", without("v")),
         bad("no t", "missing_field", without("t")),

@@ -173,23 +173,23 @@ static enum mk_err scan_nested(const char *open, size_t bytes, size_t depth)
 static void test_scan__thirty_two_levels_are_read_and_thirty_three_are_not(void **state)
 {
     (void)state;
-    assert_int_equal(scan_nested("\x91", 1, NESTING_MAX), MK_ERR_OK);
-    assert_int_equal(scan_nested("\x91", 1, NESTING_MAX + 1), MK_ERR_TOO_LARGE);
-    assert_int_equal(scan_nested("\x81\x05", 2, NESTING_MAX), MK_ERR_OK);
-    assert_int_equal(scan_nested("\x81\x05", 2, NESTING_MAX + 1), MK_ERR_TOO_LARGE);
+    assert_int_equal(scan_nested("\x91", 1, NESTING_WRAPPED_MAX), MK_ERR_OK);
+    assert_int_equal(scan_nested("\x91", 1, NESTING_WRAPPED_MAX + 1), MK_ERR_TOO_LARGE);
+    assert_int_equal(scan_nested("\x81\x05", 2, NESTING_WRAPPED_MAX), MK_ERR_OK);
+    assert_int_equal(scan_nested("\x81\x05", 2, NESTING_WRAPPED_MAX + 1), MK_ERR_TOO_LARGE);
     assert_int_equal(scan_nested("\x81", 1, 1), MK_ERR_MALFORMED);
 }
 
 static void test_scan__an_empty_container_is_a_level_too(void **state)
 {
-    char text[NESTING_MAX + 1];
+    char text[NESTING_WRAPPED_MAX + 1];
     (void)state;
     memset(text, '\x91', sizeof text);
-    text[NESTING_MAX - 1] = '\x90';
-    assert_int_equal(scan(span_bytes(text, NESTING_MAX)), MK_ERR_OK);
-    text[NESTING_MAX - 1] = '\x91';
-    text[NESTING_MAX] = '\x80';
-    assert_int_equal(scan(span_bytes(text, NESTING_MAX + 1)), MK_ERR_TOO_LARGE);
+    text[NESTING_WRAPPED_MAX - 1] = '\x90';
+    assert_int_equal(scan(span_bytes(text, NESTING_WRAPPED_MAX)), MK_ERR_OK);
+    text[NESTING_WRAPPED_MAX - 1] = '\x91';
+    text[NESTING_WRAPPED_MAX] = '\x80';
+    assert_int_equal(scan(span_bytes(text, NESTING_WRAPPED_MAX + 1)), MK_ERR_TOO_LARGE);
 }
 
 static void test_scan__depth_is_given_back_when_a_container_ends(void **state)

@@ -116,6 +116,7 @@ static void test_command__retire_without_an_executor_abandons(void **state)
 {
     (void)state;
     struct rig *rig = rig_new();
+    rig->ctx.auto_register = false;
     rig_register(rig, "g");
     rig_send(rig, "a", MK_PROMPT);
     rig_do(rig, "r", MK_OP_RETIRE);
