@@ -51,8 +51,10 @@ enum cli_exit cli_fail(enum cli_exit code, const char *format, ...) __attribute_
 /* One JSON object a line on stdout; takes `object`. */
 void cli_print_json(json_t *object);
 
-/* An answer: as JSON, or text for people. The exit code is that of its end. */
-enum cli_exit cli_print_answer(const struct cli *cli, const struct mk_answer *answer);
+enum cli_exit cli_exit_of(const struct mk_answer *answer); /* by its end */
+
+/* An answer: as JSON, which says the exit code, or text for people. */
+void cli_print_answer(const struct cli *cli, const struct mk_answer *answer, enum cli_exit code);
 
 /* "data" as indented JSON, or its keys one a line. */
 void cli_print_value(const struct cli *cli, json_t *value);
@@ -62,8 +64,9 @@ const char *cli_bold(const struct cli *cli);
 const char *cli_red(const struct cli *cli);
 const char *cli_plain(const struct cli *cli);
 
-/* Sends a command and waits for its end. `data` (if not NULL) gets the result as JSON, to be released. */
-enum cli_exit cli_order(struct cli *cli, struct mk_order order, json_t **data, bool print);
+/* Sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one that was done what it is
+ * worth as an exit code. */
+enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*judge)(const json_t *result));
 
 /* --- values: JSON <-> msgpack --- */
 

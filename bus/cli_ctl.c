@@ -92,7 +92,7 @@ enum cli_exit cli_ctl(struct cli *cli)
                                            .args = words.args,
                                            .arg_count = words.count,
                                            .run = words.run},
-                         NULL, true);
+                         NULL);
     words_fini(&words);
     return code;
 }
@@ -102,7 +102,7 @@ enum cli_exit cli_show(struct cli *cli)
     if (cli->word_count != 1)
         return cli_fail(CLI_USAGE, "show wants SESSION; see meerkat show --help");
     enum cli_exit code = cli_connect(cli);
-    return code ? code : cli_order(cli, (struct mk_order){.session = cli->words[0], .op = "show"}, NULL, true);
+    return code ? code : cli_order(cli, (struct mk_order){.session = cli->words[0], .op = "show"}, NULL);
 }
 
 /* What `outcome` answered, as an exit code: a completion by its outcome, everything else is not known to be done. */
@@ -121,16 +121,10 @@ static enum cli_exit exit_of(const json_t *data)
 
 enum cli_exit cli_outcome(struct cli *cli)
 {
-    json_t *data = NULL;
     if (cli->word_count != 2)
         return cli_fail(CLI_USAGE, "outcome wants SESSION ID; see meerkat outcome --help");
     const struct mk_arg id = {"id", cli->words[1]};
+    struct mk_order order = {.session = cli->words[0], .op = "outcome", .args = &id, .arg_count = 1};
     enum cli_exit code = cli_connect(cli);
-    if (!code)
-        code = cli_order(cli, (struct mk_order){.session = cli->words[0], .op = "outcome", .args = &id, .arg_count = 1},
-                         &data, true);
-    if (!code)
-        code = exit_of(data);
-    json_decref(data);
-    return code;
+    return code ? code : cli_order(cli, order, exit_of);
 }

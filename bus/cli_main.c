@@ -131,26 +131,25 @@ void cli_run(struct cli *cli)
 
 struct ordered {
     struct cli *cli;
-    json_t **data;
-    bool print;
+    enum cli_exit (*judge)(const json_t *result);
     enum cli_exit exit;
 };
 
 static void on_ordered(void *user, const struct mk_answer *answer)
 {
-    static const enum cli_exit exits[] = {[MK_END_DONE] = CLI_DONE,
-                                          [MK_END_FAILED] = CLI_NEGATIVE,
-                                          [MK_END_REFUSED] = CLI_REJECTED,
-                                          [MK_END_UNKNOWN] = CLI_NO_ANSWER};
     struct ordered *ordered = user;
-    ordered->exit = ordered->print ? cli_print_answer(ordered->cli, answer) : exits[answer->end];
-    if (ordered->data)
-        *ordered->data = cli_value_json(answer->result);
+    ordered->exit = cli_exit_of(answer);
+    if (ordered->judge && answer->end == MK_END_DONE) {
+        json_t *result = cli_value_json(answer->result);
+        ordered->exit = ordered->judge(result);
+        json_decref(result);
+    }
+    cli_print_answer(ordered->cli, answer, ordered->exit);
 }
 
-enum cli_exit cli_order(struct cli *cli, struct mk_order order, json_t **data, bool print)
+enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*judge)(const json_t *result))
 {
-    struct ordered ordered = {cli, data, print, CLI_NO_ANSWER};
+    struct ordered ordered = {cli, judge, CLI_NO_ANSWER};
     order.timeout_ms = cli->timeout_ms;
     order.on_answer = on_ordered;
     order.user = &ordered;

@@ -151,7 +151,7 @@ static void on_sessions(void *user, const struct mk_answer *answer)
     if (answer->end == MK_END_DONE)
         print_sessions(cli, data);
     else
-        cli_print_answer(cli, answer);
+        cli_print_answer(cli, answer, cli_exit_of(answer));
     json_decref(data);
 }
 

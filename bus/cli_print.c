@@ -43,7 +43,7 @@ void cli_print_json(json_t *object)
     json_decref(object);
 }
 
-static enum cli_exit exit_of(const struct mk_answer *answer)
+enum cli_exit cli_exit_of(const struct mk_answer *answer)
 {
     switch (answer->end) {
     case MK_END_DONE:
@@ -65,7 +65,7 @@ static void set(json_t *object, const char *key, json_t *value)
         json_object_set_new(object, key, value);
 }
 
-static void print_as_json(const struct mk_answer *answer)
+static void print_as_json(const struct mk_answer *answer, enum cli_exit code)
 {
     static const char *const ends[] = {"done", "failed", "refused", "unknown"};
     json_t *object = json_object();
@@ -74,7 +74,7 @@ static void print_as_json(const struct mk_answer *answer)
     set(object, "id", json_string(answer->id));
     set(object, "session", *answer->session ? json_string(answer->session) : NULL);
     set(object, "end", last ? json_string(ends[answer->end]) : NULL);
-    set(object, "exit", last ? json_integer(exit_of(answer)) : NULL);
+    set(object, "exit", last ? json_integer(code) : NULL);
     set(object, "outcome", cli_text_json(answer->outcome));
     set(object, "reason", cli_text_json(answer->reason));
     set(object, "detail", cli_text_json(answer->detail));
@@ -135,10 +135,10 @@ static void print_good(const struct cli *cli, const struct mk_answer *answer)
     json_decref(result);
 }
 
-enum cli_exit cli_print_answer(const struct cli *cli, const struct mk_answer *answer)
+void cli_print_answer(const struct cli *cli, const struct mk_answer *answer, enum cli_exit code)
 {
     if (cli->json)
-        print_as_json(answer);
+        print_as_json(answer, code);
     else if (answer->end == MK_END_DONE)
         print_good(cli, answer);
     else if (answer->end != MK_END_UNKNOWN)
@@ -147,5 +147,4 @@ enum cli_exit cli_print_answer(const struct cli *cli, const struct mk_answer *an
         cli_fail(CLI_NO_ANSWER, "no answer within %llu ms: %s [id %s]", (unsigned long long)cli->timeout_ms,
                  answer->advice, answer->id);
     fflush(stdout);
-    return exit_of(answer);
 }

@@ -28,7 +28,8 @@ static char *read_stdin(void)
 static void on_answer(void *user, const struct mk_answer *answer)
 {
     struct cli *cli = user;
-    enum cli_exit code = cli_print_answer(cli, answer);
+    enum cli_exit code = cli_exit_of(answer);
+    cli_print_answer(cli, answer, code);
     if (answer->kind == MK_ANSWER_END)
         cli->exit = code;
 }

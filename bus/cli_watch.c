@@ -138,7 +138,8 @@ static void on_no_replay(struct watch *watch, struct place *place, const struct 
         show_gap(watch, place, place->highest, "could not be replayed");
         place->next = place->highest + 1;
     } else if (!absent) {
-        watch->failed = cli_print_answer(watch->cli, answer);
+        watch->failed = cli_exit_of(answer);
+        cli_print_answer(watch->cli, answer, watch->failed);
     }
 }
 

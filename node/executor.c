@@ -274,9 +274,10 @@ static void on_executor_closed(uv_handle_t *handle)
 void executor_close(struct executor *executor)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
-        struct run *run;
-        while ((run = LIST_FIRST(&executor->buckets[i])))
+        for (struct run *run = LIST_FIRST(&executor->buckets[i]), *next; run; run = next) {
+            next = LIST_NEXT(run, bucket);
             drop(run);
+        }
     }
     uv_close((uv_handle_t *)&executor->awake, on_executor_closed);
 }

@@ -238,8 +238,12 @@ bool session_bind(const struct turn_of *turn)
 {
     struct session *session = turn->session;
     const struct binding *now = &session->core.machine.binding;
-    if (now->runtime && now->has_fence)
+    if (now->runtime && now->has_fence) {
+        struct binding before = *now;
+        if (before.fence != turn->ctx->fence) /* its record was kept, unregistered, while the partition changed hands */
+            session_rebind(turn, &before);
         return true;
+    }
     struct machine_input in = {.type = IN_PREPARE_BINDINGS, .same_session = true, .binding = *now};
     struct machine_effects fx;
     in.binding.runtime = true;

@@ -6,34 +6,34 @@
 
 /* --- events that wait --- */
 
-void pending_list_init(struct pending_list *list)
+void queued_list_init(struct queued_list *list)
 {
-    *list = (struct pending_list){NULL, NULL, 0};
+    *list = (struct queued_list){NULL, NULL, 0};
     list->end = &list->first;
 }
 
-void pending_push(struct pending_list *list, struct pending *pending)
+void queued_push(struct queued_list *list, struct queued *queued)
 {
-    pending->next = NULL;
-    *list->end = pending;
-    list->end = &pending->next;
+    queued->next = NULL;
+    *list->end = queued;
+    list->end = &queued->next;
     list->count++;
 }
 
-struct pending *pending_pop(struct pending_list *list)
+struct queued *queued_pop(struct queued_list *list)
 {
-    struct pending *pending = list->first;
-    if (!pending)
+    struct queued *queued = list->first;
+    if (!queued)
         return NULL;
-    list->first = pending->next;
+    list->first = queued->next;
     if (!list->first)
         list->end = &list->first;
     list->count--;
-    pending->next = NULL;
-    return pending;
+    queued->next = NULL;
+    return queued;
 }
 
-void pending_prepend(struct pending_list *to, struct pending_list *from)
+void queued_prepend(struct queued_list *to, struct queued_list *from)
 {
     if (!from->first)
         return;
@@ -42,7 +42,7 @@ void pending_prepend(struct pending_list *to, struct pending_list *from)
         to->end = from->end;
     to->first = from->first;
     to->count += from->count;
-    pending_list_init(from);
+    queued_list_init(from);
 }
 
 static size_t bytes_of_done(const struct run_done *done)
@@ -93,60 +93,60 @@ static struct run_done *done_copy(const struct mk_mem *mem, const struct run_don
     return done;
 }
 
-static bool copy_message(const struct mk_mem *mem, struct pending *pending, const struct session_event *event)
+static bool copy_message(const struct mk_mem *mem, struct queued *queued, const struct session_event *event)
 {
     if (event->input) {
-        pending->input = mem_alloc(mem, sizeof *pending->input);
-        if (!pending->input)
+        queued->input = mem_alloc(mem, sizeof *queued->input);
+        if (!queued->input)
             return false;
-        *pending->input = *event->input;
+        *queued->input = *event->input;
     }
     if (event->command) {
-        pending->command = mem_alloc(mem, sizeof *pending->command);
-        if (!pending->command)
+        queued->command = mem_alloc(mem, sizeof *queued->command);
+        if (!queued->command)
             return false;
-        *pending->command = *event->command;
+        *queued->command = *event->command;
     }
     if (event->done) {
-        pending->done = done_copy(mem, event->done);
-        if (!pending->done)
+        queued->done = done_copy(mem, event->done);
+        if (!queued->done)
             return false;
     }
     return true;
 }
 
-struct pending *pending_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes)
+struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes)
 {
-    struct pending *pending = mem_alloc(mem, sizeof *pending);
-    if (!pending)
+    struct queued *queued = mem_alloc(mem, sizeof *queued);
+    if (!queued)
         return NULL;
-    pending->type = event->type;
-    pending->trim_up_to_ms = event->trim_up_to_ms;
-    pending->trim_count = event->trim_count;
-    pending->frame = blob_keep(frame);
-    pending->bytes = bytes;
-    if (!copy_message(mem, pending, event)) {
-        pending_free(mem, pending);
+    queued->type = event->type;
+    queued->trim_up_to_ms = event->trim_up_to_ms;
+    queued->trim_count = event->trim_count;
+    queued->frame = blob_keep(frame);
+    queued->bytes = bytes;
+    if (!copy_message(mem, queued, event)) {
+        queued_free(mem, queued);
         return NULL;
     }
-    return pending;
+    return queued;
 }
 
-void pending_free(const struct mk_mem *mem, struct pending *pending)
+void queued_free(const struct mk_mem *mem, struct queued *queued)
 {
-    if (!pending)
+    if (!queued)
         return;
-    blob_release(pending->frame);
-    mem_free(mem, pending->input);
-    mem_free(mem, pending->command);
-    mem_free(mem, pending->done);
-    mem_free(mem, pending);
+    blob_release(queued->frame);
+    mem_free(mem, queued->input);
+    mem_free(mem, queued->command);
+    mem_free(mem, queued->done);
+    mem_free(mem, queued);
 }
 
-static void pending_list_free(const struct mk_mem *mem, struct pending_list *list)
+static void queued_list_free(const struct mk_mem *mem, struct queued_list *list)
 {
-    for (struct pending *pending; (pending = pending_pop(list));)
-        pending_free(mem, pending);
+    for (struct queued *queued; (queued = queued_pop(list));)
+        queued_free(mem, queued);
 }
 
 /* --- the heap of what is due --- */
@@ -331,8 +331,8 @@ struct slot *slot_add(struct slot_table *table, struct span id, uint32_t partiti
     slot->heap_index = NOT_IN_HEAP;
     slot->due_ms = UINT64_MAX;
     slot->used_ms = now_ms;
-    pending_list_init(&slot->queue);
-    pending_list_init(&slot->applied);
+    queued_list_init(&slot->queue);
+    queued_list_init(&slot->applied);
     struct slot **bucket = bucket_of(table, id);
     slot->hash_next = *bucket;
     *bucket = slot;
@@ -360,8 +360,8 @@ void slot_remove(struct slot_table *table, struct slot *slot)
     if (slot->heap_index != NOT_IN_HEAP)
         heap_drop(table, slot);
     table->count--;
-    pending_list_free(table->mem, &slot->queue);
-    pending_list_free(table->mem, &slot->applied);
+    queued_list_free(table->mem, &slot->queue);
+    queued_list_free(table->mem, &slot->applied);
     session_free(slot->session);
     mem_free(table->mem, slot);
 }

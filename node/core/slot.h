@@ -14,8 +14,8 @@ enum slot_state {
 };
 
 /* An event that waits, with what it borrows. */
-struct pending {
-    struct pending *next;
+struct queued {
+    struct queued *next;
     enum session_event_type type;
     struct mk_blob *frame; /* keeps the message's spans alive */
     size_t bytes;          /* counted against the node's bound */
@@ -25,8 +25,8 @@ struct pending {
     uint64_t trim_up_to_ms, trim_count;
 };
 
-struct pending_list {
-    struct pending *first, **end;
+struct queued_list {
+    struct queued *first, **end;
     size_t count;
 };
 
@@ -41,8 +41,8 @@ struct slot {
     bool dirty;           /* in the group's list: its stage waits for a commit */
     bool running;         /* the executor has a run of it */
     unsigned rounds;      /* times the present stage was undone for more knowledge */
-    struct pending_list queue;   /* to be applied */
-    struct pending_list applied; /* in the open stage: applied again after an undo */
+    struct queued_list queue;   /* to be applied */
+    struct queued_list applied; /* in the open stage: applied again after an undo */
     uint64_t used_ms, due_ms, staged_ms;
     /* links */
     struct slot *hash_next, *partition_prev, *partition_next, *dirty_next, *ask_next, *age_prev, *age_next;
@@ -71,12 +71,12 @@ void slot_expire(struct slot_table *table, struct slot *slot); /* as if it had n
 void slot_due(struct slot_table *table, struct slot *slot, uint64_t due_ms); /* UINT64_MAX: never */
 struct slot *slot_first_due(const struct slot_table *table);                 /* NULL: none */
 
-void pending_list_init(struct pending_list *list);
-void pending_push(struct pending_list *list, struct pending *pending);
-struct pending *pending_pop(struct pending_list *list);
-void pending_prepend(struct pending_list *to, struct pending_list *from); /* all of `from`, in order, before `to` */
+void queued_list_init(struct queued_list *list);
+void queued_push(struct queued_list *list, struct queued *queued);
+struct queued *queued_pop(struct queued_list *list);
+void queued_prepend(struct queued_list *to, struct queued_list *from); /* all of `from`, in order, before `to` */
 /* Copies the message; keeps the frame. NULL: no memory. */
-struct pending *pending_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes);
-void pending_free(const struct mk_mem *mem, struct pending *pending);
+struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes);
+void queued_free(const struct mk_mem *mem, struct queued *queued);
 
 #endif

@@ -108,11 +108,11 @@ static bool full(const struct node *node, size_t bytes)
     return node->seen.held_events >= node->config.held_events_max || node->seen.held_bytes + bytes > node->config.held_bytes_max;
 }
 
-static void let_go(struct node *node, struct pending *pending)
+static void let_go(struct node *node, struct queued *queued)
 {
     node->seen.held_events--;
-    node->seen.held_bytes -= pending->bytes;
-    pending_free(node->mem, pending);
+    node->seen.held_bytes -= queued->bytes;
+    queued_free(node->mem, queued);
 }
 
 void slot_give(struct node *node, struct slot *slot, const struct session_event *event, struct mk_blob *frame, size_t bytes)
@@ -122,15 +122,15 @@ void slot_give(struct node *node, struct slot *slot, const struct session_event 
         refuse(node, slot, event, slot->trouble);
         return;
     }
-    struct pending *pending = from_bus && full(node, bytes) ? NULL : pending_new(node->mem, event, frame, bytes);
-    if (!pending) {
+    struct queued *queued = from_bus && full(node, bytes) ? NULL : queued_new(node->mem, event, frame, bytes);
+    if (!queued) {
         node->seen.overloaded++;
         refuse(node, slot, event, MK_ERR_OVERLOADED);
         return;
     }
     node->seen.held_events++;
     node->seen.held_bytes += bytes;
-    pending_push(&slot->queue, pending);
+    queued_push(&slot->queue, queued);
     slot_touch(&node->slots, slot, node->now_ms);
     slot_pump(node, slot);
 }
@@ -139,7 +139,7 @@ void slot_again(struct slot *slot)
 {
     slot->rounds++;
     session_undo(slot->session);
-    pending_prepend(&slot->queue, &slot->applied);
+    queued_prepend(&slot->queue, &slot->applied);
 }
 
 void slot_drop(struct node *node, struct slot *slot)
@@ -152,8 +152,8 @@ void slot_drop(struct node *node, struct slot *slot)
             effect->as.stopped = slot->id;
         node->seen.runs_active--;
     }
-    for (struct pending *pending; (pending = pending_pop(&slot->applied)) || (pending = pending_pop(&slot->queue));)
-        let_go(node, pending);
+    for (struct queued *queued; (queued = queued_pop(&slot->applied)) || (queued = queued_pop(&slot->queue));)
+        let_go(node, queued);
     slot_remove(&node->slots, slot);
 }
 
@@ -175,12 +175,12 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
     session_free(slot->session);
     slot->session = NULL;
     slot_due(&node->slots, slot, UINT64_MAX);
-    pending_prepend(&slot->queue, &slot->applied);
-    for (struct pending *pending; (pending = pending_pop(&slot->queue));) {
-        struct session_event event = {.type = pending->type, .input = pending->input, .command = pending->command};
+    queued_prepend(&slot->queue, &slot->applied);
+    for (struct queued *queued; (queued = queued_pop(&slot->queue));) {
+        struct session_event event = {.type = queued->type, .input = queued->input, .command = queued->command};
         if (event.input || event.command)
             refuse(node, slot, &event, slot->trouble);
-        let_go(node, pending);
+        let_go(node, queued);
     }
 }
 
@@ -188,19 +188,19 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
 static void stage_failed(struct node *node, struct slot *slot)
 {
     slot_again(slot);
-    struct pending_list keep;
-    pending_list_init(&keep);
-    for (struct pending *pending; (pending = pending_pop(&slot->queue));) {
-        struct session_event event = {.type = pending->type, .input = pending->input, .command = pending->command};
+    struct queued_list keep;
+    queued_list_init(&keep);
+    for (struct queued *queued; (queued = queued_pop(&slot->queue));) {
+        struct session_event event = {.type = queued->type, .input = queued->input, .command = queued->command};
         if (!event.input && !event.command) {
-            pending_push(&keep, pending);
+            queued_push(&keep, queued);
             continue;
         }
         node->seen.overloaded++;
         refuse(node, slot, &event, MK_ERR_OVERLOADED);
-        let_go(node, pending);
+        let_go(node, queued);
     }
-    pending_prepend(&slot->queue, &keep);
+    queued_prepend(&slot->queue, &keep);
     slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
 }
 
@@ -210,12 +210,12 @@ static void need_facts(struct node *node, struct slot *slot)
     ask(node, slot);
 }
 
-static void apply_one(struct node *node, struct slot *slot, struct pending *pending)
+static void apply_one(struct node *node, struct slot *slot, struct queued *queued)
 {
     struct session_ctx ctx = context(node, slot);
     struct session_event event = {
-        .type = pending->type, .input = pending->input, .command = pending->command, .done = pending->done,
-        .trim_up_to_ms = pending->trim_up_to_ms, .trim_count = pending->trim_count};
+        .type = queued->type, .input = queued->input, .command = queued->command, .done = queued->done,
+        .trim_up_to_ms = queued->trim_up_to_ms, .trim_count = queued->trim_count};
     session_apply(slot->session, &ctx, &event);
 }
 
@@ -224,9 +224,9 @@ static void update_due(struct node *node, struct slot *slot)
     slot_due(&node->slots, slot, session_due_ms(slot->session, node->now_ms, store_now(node)));
 }
 
-static bool is_replay(const struct pending *pending)
+static bool is_replay(const struct queued *queued)
 {
-    return pending && pending->type == EV_SESSION_COMMAND && pending->command->op == MK_OP_EVENTS;
+    return queued && queued->type == EV_SESSION_COMMAND && queued->command->op == MK_OP_EVENTS;
 }
 
 /* `events` is answered from the outbox, which knows what is committed. It waits while something is staged: false. */
@@ -234,9 +234,9 @@ static bool take_replay(struct node *node, struct slot *slot)
 {
     if (slot->applied.first)
         return false;
-    struct pending *pending = pending_pop(&slot->queue);
-    replay_start(node, slot, pending->command);
-    let_go(node, pending);
+    struct queued *queued = queued_pop(&slot->queue);
+    replay_start(node, slot, queued->command);
+    let_go(node, queued);
     return true;
 }
 
@@ -263,9 +263,9 @@ void slot_pump(struct node *node, struct slot *slot)
                 continue;
             break;
         }
-        struct pending *pending = pending_pop(&slot->queue);
-        pending_push(&slot->applied, pending);
-        apply_one(node, slot, pending);
+        struct queued *queued = queued_pop(&slot->queue);
+        queued_push(&slot->applied, queued);
+        apply_one(node, slot, queued);
         struct stage *stage = &slot->session->stage;
         if (stage->failed) {
             group_remove(node, slot);
@@ -390,8 +390,8 @@ void slot_release(struct node *node, struct slot *slot, const struct partition *
     session_forget(slot->session);
     slot->state = SLOT_READY;
     slot->rounds = 0;
-    for (struct pending *pending; (pending = pending_pop(&slot->applied));)
-        let_go(node, pending);
+    for (struct queued *queued; (queued = queued_pop(&slot->applied));)
+        let_go(node, queued);
     count_run(node, slot);
     order_executor(node, slot, partition, &order);
     if (slot->session->core.machine.phase == PHASE_INITIALIZING)
@@ -452,14 +452,14 @@ void slots_turn_end(struct node *node)
 static bool stage_rebind(struct node *node, struct slot *slot)
 {
     struct session_event event = {.type = EV_SESSION_REBIND};
-    struct pending *pending = pending_new(node->mem, &event, NULL, 0);
-    if (!pending)
+    struct queued *queued = queued_new(node->mem, &event, NULL, 0);
+    if (!queued)
         return false;
     node->seen.held_events++;
-    struct pending_list first;
-    pending_list_init(&first);
-    pending_push(&first, pending);
-    pending_prepend(&slot->queue, &first);
+    struct queued_list first;
+    queued_list_init(&first);
+    queued_push(&first, queued);
+    queued_prepend(&slot->queue, &first);
     return true;
 }
 

@@ -331,6 +331,8 @@ static void new_completion(struct sim *s, struct seen_session *session, const st
     s->totals.completions++;
     if (c->outcome != MK_COMPLETED)
         return;
+    if (!input->started)
+        sim_broken(s, "P6", "%.*s completed with a result and no run of it was started", SPAN_ARGS(c->input));
     if (input->durable)
         check_order(s, session, c, input);
     if (session->name.at[0] == 'c')
@@ -652,6 +654,7 @@ void checks_started(struct sim *s, struct sim_node *node, const struct run_reque
         const struct mk_input *in = request->inputs[i].input;
         struct seen_input *input = checks_input(s, session->name, in->h.id);
         input->amount = amount_of(in->body);
+        input->started = true;
         if (input->terminal && input->durable)
             sim_broken(s, "P2", "%.*s runs again behind its completion", SPAN_ARGS(in->h.id));
     }

@@ -39,7 +39,7 @@ struct seen_session {
 };
 
 struct seen_input {
-    bool durable, accepted, terminal, has_body;
+    bool durable, accepted, terminal, started, has_body;
     uint64_t seq, order, first_commit, body;
     enum lane lane;
     uint64_t amount; /* what it adds to a counter */
@@ -60,7 +60,7 @@ struct sent_commit {
 struct checks {
     struct seen_partition partitions[SIM_PARTITIONS_MAX];
     struct map sessions, inputs, keys, runs,
-        commits;                          /* session; session/id; session/key; session/run; node/fence/sequence */
+        commits;           /* session; session/id; session/key; session/run; node/fence/sequence */
     struct map last_words; /* names that are done, by their field of hash t: what is remembered of them */
     uint64_t in_flight[SIM_NODES_MAX][2]; /* commits by node and group, of this life */
     uint64_t life[SIM_NODES_MAX];

@@ -295,7 +295,7 @@ uint64_t checks_starts(const struct sim *s, const char *session); /* runs starte
 
 /* --- scenarios.c --- */
 
-size_t scenarios_run(size_t *failed, bool verbose); /* how many passed; adds to *failed */
+size_t scenarios_run(size_t *failed, bool verbose);       /* how many passed; adds to *failed */
 size_t scenarios_owner_run(size_t *failed, bool verbose); /* scenarios_owner.c; the same */
 
 #endif

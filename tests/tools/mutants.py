@@ -36,7 +36,7 @@ BUILD_SECONDS = 300
 # The first line of a test's output that names what is broken.
 COMPLAINTS = (
     re.compile(r"^(seed \d+ broke .*)"),
-    re.compile(r"^(scenario \w+: .*)"),
+    re.compile(r"^(scenario \w+(?:, telling \d+)?: .*)"),
     re.compile(r"^(seed \d+ ended the process)"),
     re.compile(r"^\[  FAILED  \] ([a-z]\w+)$"),
 )

@@ -272,6 +272,24 @@ static void test_command__registering_a_stopped_session_revives_it_with_its_iden
     rig_free(rig);
 }
 
+static void test_command__a_kept_record_registered_under_a_new_owner_is_bound_anew(void **state)
+{
+    (void)state;
+    struct rig *rig = attached();
+    rig_do(rig, "s", MK_OP_STOP);
+    rig_do(rig, "u", MK_OP_UNREGISTER);
+    assert_said(rig, "result u ok retained true");
+    rig_crash(rig);
+    assert_int_not_equal(rig->session->core.machine.binding.fence, rig->ctx.fence); /* nobody's: nobody binds it */
+    uint64_t generation = rig->session->core.generation;
+    rig_register(rig, "g");
+    rig_do(rig, "a", MK_OP_ATTACH);
+    assert_said(rig, "phase attached\n");
+    assert_int_equal(rig->session->core.machine.binding.fence, rig->ctx.fence);
+    assert_int_equal(rig->session->core.generation, generation + 1);
+    rig_free(rig);
+}
+
 static void test_command__destroy_cancels_the_run_and_ends_everything(void **state)
 {
     (void)state;
@@ -374,11 +392,13 @@ static void test_command__inputs_without_an_executor_outlive_an_unregister(void 
 {
     (void)state;
     struct rig *rig = rig_new();
+    rig->ctx.auto_register = false;
     rig_register(rig, "g");
     rig_send(rig, "a", MK_PROMPT);
     rig_do(rig, "u", MK_OP_UNREGISTER);
     assert_said(rig, "result u ok retained false abandoned 0\n");
     rig_crash(rig);
+    rig->ctx.auto_register = true;
     rig_send(rig, "b", MK_PROMPT);
     assert_said(rig, "start a #1\n");
     rig_free(rig);
@@ -471,6 +491,7 @@ static void test_command__wake_says_whether_there_was_anything_to_wake(void **st
 {
     (void)state;
     struct rig *rig = rig_new();
+    rig->ctx.auto_register = false;
     rig_register(rig, "g");
     rig_do(rig, "w", MK_OP_WAKE);
     assert_said(rig, "result w ok woken false\n");
@@ -577,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_command__a_stop_behind_a_run_over_idle_or_retired_completes),
         cmocka_unit_test(test_command__register_binds_and_attaches),
         cmocka_unit_test(test_command__registering_a_stopped_session_revives_it_with_its_identity),
+        cmocka_unit_test(test_command__a_kept_record_registered_under_a_new_owner_is_bound_anew),
         cmocka_unit_test(test_command__destroy_cancels_the_run_and_ends_everything),
         cmocka_unit_test(test_command__unregister_drives_the_drain_of_a_run_to_its_end),
         cmocka_unit_test(test_command__a_run_that_commits_during_the_drain_keeps_its_outcome),
