@@ -162,7 +162,7 @@ bench: all $(BENCH) ## durable inputs a second, beside a bare Redis doing the sa
 
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan
-	@ASAN_OPTIONS=handle_segv=2:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	@ASAN_OPTIONS=handle_segv=2:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/tools/lsan.supp \
 	$(AGAIN) VARIANT=asan CFLAGS="-g -O1 $(ASAN)" FORTIFY= suites
 
 tsan: ## the tests under ThreadSanitizer

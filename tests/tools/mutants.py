@@ -20,6 +20,7 @@ The list, a mutant after the other:
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -157,25 +158,29 @@ def run_test(copy, test, verbose):
     late = []
     timer = threading.Timer(TEST_SECONDS, lambda: (late.append(True), process.kill()))
     timer.start()
-    last = ""
+    last, complaint = "", None
     try:
         for line in process.stdout:
             if verbose:
                 sys.stdout.write("    " + line)
+            last = line.strip() or last
             complaint = complaint_in(line)
             if complaint:
-                return complaint
-            last = line.strip() or last
+                break
+        else:
+            process.wait()
     finally:
-        if process.poll() is None and process.stdout.readable():
-            process.kill()
-        process.stdout.close()
-        status = process.wait()
         timer.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+    if complaint:
+        return complaint
     if late:
         raise Bad(f"no verdict in {TEST_SECONDS} s")
-    if status:
-        return f"{os.path.basename(command[0])} ended with {status}: {last}"
+    if process.returncode:
+        return f"{os.path.basename(command[0])} ended with {process.returncode}: {last}"
     return None
 
 
@@ -240,4 +245,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy and a test that runs are cleared away
     sys.exit(main(sys.argv[1:]))
