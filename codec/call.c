@@ -138,6 +138,10 @@ static void pack_fact(struct packer *pack, const struct session *session, struct
 {
     char field[FACT_FIELD_BYTES];
     size_t bytes = fact_field(field, session_id_span(&session->id), write->record.kind, id_span(&write->name));
+    if (write->forget) {
+        operation(pack, 'T', (struct span){field, bytes}, SPAN_LIT(""));
+        return;
+    }
     struct fact_record record = write->record;
     if (write->completion)
         record.bytes = blob_span(write->completion->bytes);
@@ -204,12 +208,17 @@ static void pack_dead(struct packer *pack, const struct session *session, const 
 }
 
 /* The number of operations stands before them: its place is kept, and rewritten when they are known. */
-static void pack_section(struct packer *pack, struct session *session)
+static void pack_section(struct packer *pack, struct session *session, uint64_t trim_to)
 {
     struct call *call = pack->call;
     size_t at = call->bytes.bytes;
     call_text(call, SPAN_LIT("000000"));
     pack->operations = 0;
+    if (trim_to) {
+        char text[24];
+        int bytes = snprintf(text, sizeof text, "%llu", (unsigned long long)trim_to);
+        operation(pack, '-', SPAN_LIT(""), (struct span){text, (size_t)bytes});
+    }
     for (struct staged_event *event = session->stage.events; event && !pack->failed; event = event->next) {
         pack_event(pack, session, event);
         pack_dead(pack, session, event);
@@ -240,7 +249,7 @@ static void pack_part(struct packer *pack, struct commit_part *part)
     size_t from = call->bytes.bytes;
     pack->event_bytes = 0;
     for (size_t i = 0; i < part->section_count; i++)
-        pack_section(pack, part->sections[i].session);
+        pack_section(pack, part->sections[i].session, i ? 0 : part->trim_to);
     part->bytes += pack->event_bytes;
     if (call->bytes.failed)
         return;

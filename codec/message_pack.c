@@ -190,6 +190,7 @@ void completion_pack(struct buf *out, struct span id, const struct mk_completion
     if (in->error != MK_ERR_OK)
         error_map(&map, "kind", in->error, in->error_message);
     map_text(&map, "aggregate", in->aggregate);
+    map_text(&map, "idem", in->idem);
     map_text(&map, "run", in->receipt.run);
     if (in->has_receipt)
         receipt(&map, &in->receipt);

@@ -381,6 +381,7 @@ enum mk_err completion_read(struct span map, struct mk_completion *out, struct m
         TEXT("reason", AT(completion_fields, in.reason), 0, FRAME_BYTES_MAX),
         RAW("error", AT(completion_fields, error)),
         TEXT("aggregate", AT(completion_fields, in.aggregate), 1, MESSAGE_ID_BYTES_MAX),
+        TEXT("idem", AT(completion_fields, in.idem), 1, MESSAGE_ID_BYTES_MAX),
         TEXT("run", AT(completion_fields, run), 1, MESSAGE_ID_BYTES_MAX),
         RAW("receipt", AT(completion_fields, receipt)),
         U64("seq", AT(completion_fields, in.seq)),

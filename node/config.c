@@ -11,10 +11,11 @@ struct flag {
     const char *fallback; /* as it would be written; NULL: none */
     const char *help;
     enum mk_err (*read)(const struct flag *flag, struct config *config, const char *value, struct mk_note *note);
-    size_t at;         /* of the field that `read` writes */
-    uint64_t min, max; /* of a number */
-    const char *words; /* one of these, by a space */
-    bool often;        /* may be given several times; by lines in the environment */
+    size_t at;           /* of the field that `read` writes */
+    uint64_t min, max;   /* of a number */
+    const char *words;   /* one of these, by a space */
+    const char *implied; /* the value of a flag that stands alone; another follows `=` */
+    bool often;          /* may be given several times; by lines in the environment */
 };
 
 /* --- readers: each says what it wanted, the caller adds who said it --- */
@@ -196,6 +197,7 @@ static const struct flag flags[] = {
     {"node-id", "ID", NULL, "its name on the bus; made at random when not given", .read = read_id, AT(node)},
     {"store", "URL", "memory:", "memory:, redis://[USER@]HOST:PORT/DB or unix:PATH", .read = read_store, AT(store)},
     {"store-password-file", "PATH", NULL, "holds the password of the store, on its first line", .read = read_secret, AT(store_password)},
+    {"allow-volatile", "yes|no", "no", "take a Redis that forgets all when it restarts", .read = read_yes_no, .words = "yes no", .implied = "yes", AT(allow_volatile)},
     {"bus", "URL[,URL]", NULL, "hubs to join, IN|OUT or IN alone; else a hub inside, on " BUS_URL_DEFAULT, .read = read_bus},
     {"executor", "NAME=SPEC", NULL, "another executor: builtin:echo, counter, sleep or fail (repeatable)", .read = read_executor, .often = true},
     {"default-executor", "NAME", "echo", "of sessions whose first input names none", .read = read_id, AT(default_executor)},
@@ -212,8 +214,8 @@ static const struct flag flags[] = {
     {"ready-file", "PATH", NULL, "gets the ready line, as stdout does", .read = read_text, AT(ready_file)},
     {"log-level", "LEVEL", "info", "error, warn, info or debug", .read = read_level, .words = "error warn info debug"},
     {"log-format", "FORMAT", "logfmt", "logfmt or json", .read = read_format, .words = "logfmt json"},
-    {"help", NULL, NULL, "this text", .read = read_switch, AT(help)},
-    {"version", NULL, NULL, "the version", .read = read_switch, AT(version)},
+    {"help", NULL, NULL, "this text", .read = read_switch, .implied = "", AT(help)},
+    {"version", NULL, NULL, "the version", .read = read_switch, .implied = "", AT(version)},
 };
 /* clang-format on */
 
@@ -304,9 +306,9 @@ static enum mk_err read_argument(struct config *config, int argc, char **argv, i
         return err_set(note, MK_ERR_INVALID_FIELD, "`%.80s` is no flag; --help lists them", argument);
     if (!flag->metavar && argument[bytes])
         return err_set(note, MK_ERR_INVALID_FIELD, "--%s takes no value", flag->name);
-    if (flag->metavar && !argument[bytes] && *i + 1 == argc)
+    if (!flag->implied && !argument[bytes] && *i + 1 == argc)
         return err_set(note, MK_ERR_INVALID_FIELD, "--%s needs a value: %s, %s", flag->name, flag->metavar, flag->help);
-    const char *value = argument[bytes] ? argument + bytes + 1 : flag->metavar ? argv[++*i] : "";
+    const char *value = argument[bytes] ? argument + bytes + 1 : flag->implied ? flag->implied : argv[++*i];
     snprintf(who, sizeof who, "--%s", flag->name);
     return apply(flag, config, who, value, note);
 }
@@ -344,7 +346,11 @@ void config_help(FILE *to)
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         char usage[48];
         const struct flag *flag = &flags[i];
-        snprintf(usage, sizeof usage, "--%s %s", flag->name, flag->metavar ? flag->metavar : "");
+        snprintf(usage, sizeof usage, "--%s%s%s", flag->name,
+                 !flag->metavar  ? ""
+                 : flag->implied ? "="
+                                 : " ",
+                 flag->metavar ? flag->metavar : "");
         fprintf(to, "  %-28s %s%s%s%s\n", usage, flag->help, flag->fallback ? " (" : "",
                 flag->fallback ? flag->fallback : "", flag->fallback ? ")" : "");
     }

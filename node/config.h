@@ -19,6 +19,7 @@ struct config {
     bool store_memory;
     char store[CONFIG_TEXT_BYTES];          /* redis/url.h; "" with store_memory */
     char store_password[CONFIG_TEXT_BYTES]; /* the first line of the file that was named; "": none */
+    bool allow_volatile;                    /* a Redis without persistence will do */
     bool bus_given;                         /* else: a hub inside, on the default address */
     struct bus_urls bus;
     struct executor_name executors[EXECUTOR_NAMES_MAX];

@@ -55,6 +55,8 @@ struct driver *driver_new(const struct driver_options *options, const struct por
         .lease_ms = options->lease_ms,
         .idle_evict_ms = options->idle_evict_ms,
         .heartbeat_ms = options->heartbeat_ms,
+        .retain_ms = options->retain_ms,
+        .retain_bytes = options->retain_bytes,
         .held_events_max = HELD_EVENTS_MAX,
         .held_bytes_max = HELD_BYTES_MAX,
         .alone = options->alone,

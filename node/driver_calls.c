@@ -475,16 +475,26 @@ static void on_active(struct driver *driver, struct node_event *event, struct re
     free(sessions);
 }
 
-static uint64_t event_number(struct span message)
+/* What the core wants to know of a published message; one that cannot be read has number 0. */
+static void describe(struct outbox_event *item)
 {
     struct message_head head;
     struct mk_completion completion;
     struct effect_in effect;
-    if (message_head_read(message, &head, NULL))
-        return 0;
-    if (head.type == MK_COMPLETION)
-        return completion_read(message, &completion, NULL) ? 0 : completion.seq;
-    return effect_read(message, &effect, NULL) ? 0 : effect.seq;
+    if (message_head_read(item->message, &head, NULL))
+        return;
+    item->ts = head.h.ts;
+    if (head.type == MK_COMPLETION && !completion_read(item->message, &completion, NULL)) {
+        item->seq = completion.seq;
+        item->input = completion.input;
+        item->idem = completion.idem;
+        if (completion.has_receipt) {
+            item->run = completion.receipt.run;
+            item->receipt_sequence = completion.receipt.sequence;
+        }
+    } else if (head.type == MK_EFFECT && !effect_read(item->message, &effect, NULL)) {
+        item->seq = effect.seq;
+    }
 }
 
 static void on_events(struct driver *driver, struct node_event *event, struct reply_reader *reader)
@@ -501,8 +511,10 @@ static void on_events(struct driver *driver, struct node_event *event, struct re
         item->id = reply_text(reader);
         item->session = reply_text(reader);
         item->message = reply_text(reader);
-        item->seq = reader->bad ? 0 : event_number(item->message);
-        count += !reader->bad;
+        if (reader->bad)
+            break;
+        describe(item);
+        count++;
     }
     event->as.events.events = events;
     event->as.events.count = count;

@@ -278,7 +278,7 @@ static void on_store_up(void *user, bool up)
             store_redis_why(loop->redis));
     if (loop->started)
         driver_store_up(loop->driver, up);
-    else if (up && !preflight_start(loop->redis, &loop->mem, false, on_preflight, loop))
+    else if (up && !preflight_start(loop->redis, &loop->mem, loop->config->allow_volatile, on_preflight, loop))
         give_up(loop, EXIT_FAULTY, "no memory to look at the store");
 }
 

@@ -86,16 +86,31 @@ static size_t choose(struct node *node, struct group *group, struct slot **chose
     return count;
 }
 
-static void add_part(struct commit *commit, struct partition *partition)
+/* The published mark that the next commit carries. It stays below a commit whose outcome is not known, though a later one was
+ * confirmed and its events have left: those of the uncertain one have not (rule 5). */
+static uint64_t mark_of(const struct group *group, const struct partition *partition)
+{
+    uint64_t mark = partition->published;
+    for (const struct commit *commit = group->flight; commit; commit = commit->next)
+        for (size_t i = 0; i < commit->part_count; i++) {
+            const struct commit_part *part = &commit->parts[i];
+            if (part->partition == partition->id && part->section_count && part->sequence <= mark)
+                mark = part->sequence - 1;
+        }
+    return mark;
+}
+
+static void add_part(struct node *node, struct commit *commit, struct partition *partition)
 {
     struct commit_part *part = &commit->parts[commit->part_count++];
     *part = (struct commit_part){
         .partition = partition->id,
         .fence = partition->fence,
         .sequence = ++partition->sequence,
-        .published = partition->published,
+        .published = mark_of(group_of(node, partition->id), partition),
         .horizon_ms = partition->horizon_ms,
-        .bytes = partition->bytes,
+        .bytes = partition->bytes - (partition->trim_waiting ? 0 : partition->trim_bytes),
+        .trim_to = partition->trim_waiting ? 0 : partition->trim_to,
     };
     partition->building = (uint32_t)commit->part_count;
 }
@@ -106,7 +121,7 @@ static void fill(struct node *node, struct commit *commit, struct slot **chosen,
     for (size_t i = 0; i < count; i++) {
         struct partition *partition = partition_at(node, chosen[i]->partition);
         if (!partition->building)
-            add_part(commit, partition);
+            add_part(node, commit, partition);
         commit->parts[partition->building - 1].section_count++;
     }
     size_t offset = 0;
@@ -278,6 +293,10 @@ static void part_stands(struct node *node, const struct node_event *event, struc
     struct partition *partition = partition_at(node, part->partition);
     partition->committed = part->sequence;
     partition->bytes = part->bytes;
+    if (part->trim_to && !was_skipped(&event->as.committed.parts[index], 0))
+        partition->trim_to = partition->trim_bytes = 0; /* it went with the first section */
+    else if (part->trim_to)
+        partition->bytes += partition->trim_bytes;
     for (size_t i = 0; i < part->section_count; i++) {
         if (was_skipped(&event->as.committed.parts[index], i))
             skipped(node, event, index, i, &part->sections[i]);

@@ -7,9 +7,17 @@
 #define TAIL_ENTRIES 500 /* outbox entries looked at in one call */
 
 /* A node is silent a tenth of a lease before the store would give the lease away: clocks drift, and sending takes time. */
-static uint64_t safe_until(const struct node *node, uint64_t sent_ms)
+static uint64_t safe_until(const struct node *node, uint64_t sent_ms, uint64_t left_ms)
 {
-    return sent_ms + node->config.lease_ms - node->config.lease_ms / 10;
+    uint64_t margin = node->config.lease_ms / 10;
+    return sent_ms + (left_ms > margin ? left_ms - margin : 0);
+}
+
+/* What a claim gave. One that is repeated, its answer lost, finds a lease that has been running meanwhile. */
+static uint64_t left_of(const struct node *node, const struct lease *lease)
+{
+    uint64_t left = lease->expires_ms > node->store_ms ? lease->expires_ms - node->store_ms : 0;
+    return left < node->config.lease_ms ? left : node->config.lease_ms;
 }
 
 static uint64_t third(const struct node *node)
@@ -205,7 +213,7 @@ static void claimed(struct node *node, const struct lease *lease)
     partition->horizon_ms = lease->horizon_ms;
     partition->bytes = lease->bytes;
     partition->renewals = lease->renewals;
-    partition->safe_until_ms = safe_until(node, node->claim_sent_ms);
+    partition->safe_until_ms = safe_until(node, node->claim_sent_ms, left_of(node, lease));
     partition->call = 0;
     snprintf(partition->cursor, sizeof partition->cursor, "%llu-1", (unsigned long long)lease->published);
     if (lease->sequence == 0)
@@ -277,7 +285,7 @@ static void renewed(struct node *node, const struct node_event *event)
         if (!partition_ours(partition))
             continue;
         if (lease->status == LEASE_HELD)
-            partition->safe_until_ms = safe_until(node, node->renew_sent_ms);
+            partition->safe_until_ms = safe_until(node, node->renew_sent_ms, node->config.lease_ms);
         else
             partition_lose(node, partition, "the lease could not be renewed: another owner");
     }

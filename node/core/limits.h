@@ -46,7 +46,7 @@
 #define RETAIN_MS_DEFAULT (24ull * 3600 * 1000)
 #define RETAIN_MS_MIN (15ull * 60 * 1000)     /* nothing younger is trimmed */
 #define RETAIN_PER_SESSION 1000
-#define RETAIN_BYTES_DEFAULT (64ull << 20)    /* of one partition */
+#define RETAIN_BYTES_DEFAULT (64ull << 20)    /* of one partition: its published messages */
 #define EVENTS_PAGE_MAX 1000                  /* of one answer to `events` */
 
 #endif

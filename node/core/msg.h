@@ -166,6 +166,7 @@ struct mk_completion {
     enum mk_err error;  /* MK_ERR_OK = no error */
     struct span error_message;
     struct span aggregate; /* coalesced, superseded: the other input's id */
+    struct span idem;      /* the input's idempotency key, if it had one */
     bool has_receipt;
     struct mk_receipt receipt; /* receipt.run is also the `run` of the message */
     uint64_t seq, fence, generation;

@@ -275,7 +275,8 @@ static void run_done(struct node *node, const struct node_event *event)
 
 static void call_failed(struct node *node, const struct node_event *event)
 {
-    if (!commit_call_failed(node, event) && !slots_call_failed(node, event) && !replay_call_failed(node, event->call))
+    if (!commit_call_failed(node, event) && !slots_call_failed(node, event) && !replay_call_failed(node, event->call) &&
+        !retain_call_failed(node, event->call))
         lease_call_failed(node, event);
 }
 
@@ -283,6 +284,7 @@ static void tick(struct node *node)
 {
     slots_tick(node);
     leases_tick(node);
+    retain_tick(node);
     if (node->started && node->now_ms >= node->heartbeat_due_ms) {
         emit(node, DO_HEARTBEAT);
         node->heartbeat_due_ms = node->now_ms + node->config.heartbeat_ms;
@@ -357,7 +359,7 @@ static void dispatch(struct node *node, const struct node_event *event)
         lease_event(node, event);
         break;
     case EV_EVENTS:
-        if (!replay_page(node, event))
+        if (!replay_page(node, event) && !retain_page(node, event))
             lease_event(node, event);
         break;
     case EV_COMMITTED:
@@ -395,7 +397,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t node_due_ms(const struct node *node)
 {
-    uint64_t due = earlier(leases_due_ms(node), commits_due_ms(node));
+    uint64_t due = earlier(earlier(leases_due_ms(node), commits_due_ms(node)), retain_due_ms(node));
     const struct slot *first = slot_first_due(&node->slots);
     if (first)
         due = earlier(due, first->due_ms);

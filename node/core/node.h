@@ -22,6 +22,7 @@ struct node_config {
     struct mk_hex incarnation, cluster; /* random; cluster: used if this node founds it */
     uint32_t partitions, groups;
     uint64_t lease_ms, idle_evict_ms, heartbeat_ms;
+    uint64_t retain_ms, retain_bytes;
     uint64_t held_events_max, held_bytes_max;
     uint64_t random_seed[2];
     bool alone, auto_register;
@@ -48,6 +49,7 @@ struct commit_part {
     uint32_t partition;
     uint64_t fence, sequence, published, horizon_ms;
     uint64_t bytes; /* of the partition's history before; the driver adds what it encoded */
+    uint64_t trim_to; /* outbox entries up to this commit are deleted with it; 0: none */
     struct commit_section *sections;
     size_t section_count;
 };
@@ -151,6 +153,10 @@ struct node_event {
             const struct outbox_event {
                 struct span id, session, message;
                 uint64_t seq; /* the event's own number */
+                uint64_t ts;  /* when it was staged, store time */
+                /* a completion's names, else absent */
+                struct span input, idem, run;
+                uint64_t receipt_sequence;
             } *events;
             size_t count;
         } events;

@@ -28,6 +28,9 @@ struct partition {
     uint64_t claim_due_ms;
     uint64_t call; /* TAIL, ACTIVE: the call that is awaited; 0: to be (re)issued */
     char cursor[48];
+    uint64_t trim_due_ms, trim_call;
+    uint64_t trim_waiting;           /* facts of the page being forgotten that are still there */
+    uint64_t trim_to, trim_bytes;    /* the page's last commit, and its bytes */
     uint32_t building; /* commit.c: 1 + index of its part in the commit being built */
 };
 
@@ -117,6 +120,13 @@ bool commit_call_failed(struct node *node, const struct node_event *event);
 void commits_forget_partition(struct node *node, uint32_t partition);
 bool commits_idle(const struct node *node);
 uint64_t commits_due_ms(const struct node *node);
+
+/* --- retain.c --- */
+void retain_tick(struct node *node);
+bool retain_page(struct node *node, const struct node_event *event); /* false: not asked by retention */
+bool retain_call_failed(struct node *node, uint64_t call);
+void retain_done(struct partition *partition); /* a trim of one of its sessions is over */
+uint64_t retain_due_ms(const struct node *node);
 
 /* --- query.c --- */
 void replay_start(struct node *node, struct slot *slot, const struct mk_command *command);

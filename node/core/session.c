@@ -324,13 +324,24 @@ static void rebound(const struct turn_of *turn)
     session_recover_run(turn);
 }
 
-static void trimmed(const struct turn_of *turn, const struct session_event *event)
+static void forget(const struct turn_of *turn, enum fact_kind kind, const struct mk_id *name)
+{
+    struct fact_write *write = name->bytes ? stage_write(turn->session, kind, id_span(name)) : NULL;
+    if (write)
+        write->forget = true;
+}
+
+/* Rule 8: a retry that was born before the horizon finds nothing any more, and is too late. */
+static void trimmed(const struct turn_of *turn, const struct session_trim *trim)
 {
     struct session_core *core = &turn->session->core;
-    if (event->trim_up_to_ms > core->horizon_ms)
-        core->horizon_ms = event->trim_up_to_ms;
-    core->terminal_count -= event->trim_count < core->terminal_count ? event->trim_count : core->terminal_count;
+    if (trim->up_to_ms > core->horizon_ms)
+        core->horizon_ms = trim->up_to_ms;
+    core->terminal_count -= core->terminal_count > 0;
     turn->session->stage.durable = true;
+    forget(turn, FACT_INPUT, &trim->input);
+    forget(turn, FACT_KEY, &trim->idem);
+    forget(turn, FACT_RECEIPT, &trim->receipt);
 }
 
 static void ticked(const struct turn_of *turn)
@@ -359,7 +370,7 @@ static void dispatch(const struct turn_of *turn, const struct session_event *eve
         rebound(turn);
         break;
     case EV_SESSION_TRIM:
-        trimmed(turn, event);
+        trimmed(turn, event->trim);
         break;
     }
 }

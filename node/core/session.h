@@ -53,6 +53,7 @@ struct fact_want {
 struct fact_write {
     struct fact_write *next;
     bool condition;
+    bool forget; /* the name is to be deleted */
     struct mk_id name;
     struct fact_record record;
     struct mk_blob *hold;               /* keeps record.bytes alive, or NULL */
@@ -77,7 +78,7 @@ struct staged_event {
     struct mk_blob *result;     /* completion's result; kept */
     struct mk_blob *text;       /* completion's error message, reason or receipt digest; an executor event's name; kept */
     struct mk_session_id session;              /* storage of spans in `as`, with the next */
-    struct mk_id run, epoch, input, aggregate;
+    struct mk_id run, epoch, input, aggregate, idem;
     struct mk_id waiters[WAITERS_MAX]; /* re/<client> addresses */
     size_t waiter_count;
     struct mk_blob *bytes; /* the encoded message, set once by the driver when it encodes the commit */
@@ -191,13 +192,19 @@ struct run_done {
     struct span message;
 };
 
+/* The names under which an input that ended before `up_to_ms` (store time) is remembered; absent ones have no bytes. */
+struct session_trim {
+    uint64_t up_to_ms;
+    struct mk_id input, idem, receipt;
+};
+
 enum session_event_type {
     EV_SESSION_INPUT,    /* input */
     EV_SESSION_COMMAND,  /* command: every op of a session but `events`, which the node answers */
     EV_SESSION_RUN_DONE, /* done; for another run or attempt than the current one: ignored */
     EV_SESSION_TICK,     /* backoff or a deadline is due */
     EV_SESSION_REBIND,   /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
-    EV_SESSION_TRIM      /* up_to_ms: facts older than this are being deleted; moves horizon and count */
+    EV_SESSION_TRIM      /* trim: what is remembered of an old input is forgotten (rule 8) */
 };
 
 struct session_event {
@@ -205,7 +212,7 @@ struct session_event {
     const struct mk_input *input;
     const struct mk_command *command;
     const struct run_done *done;
-    uint64_t trim_up_to_ms, trim_count;
+    const struct session_trim *trim;
 };
 
 /* A session that nobody has heard of: Initializing, nothing registered. NULL when there is no memory. */

@@ -112,6 +112,12 @@ static bool copy_message(const struct mk_mem *mem, struct queued *queued, const 
         if (!queued->done)
             return false;
     }
+    if (event->trim) {
+        queued->trim = mem_alloc(mem, sizeof *queued->trim);
+        if (!queued->trim)
+            return false;
+        *queued->trim = *event->trim;
+    }
     return true;
 }
 
@@ -121,8 +127,6 @@ struct queued *queued_new(const struct mk_mem *mem, const struct session_event *
     if (!queued)
         return NULL;
     queued->type = event->type;
-    queued->trim_up_to_ms = event->trim_up_to_ms;
-    queued->trim_count = event->trim_count;
     queued->frame = blob_keep(frame);
     queued->bytes = bytes;
     if (!copy_message(mem, queued, event)) {
@@ -140,6 +144,7 @@ void queued_free(const struct mk_mem *mem, struct queued *queued)
     mem_free(mem, queued->input);
     mem_free(mem, queued->command);
     mem_free(mem, queued->done);
+    mem_free(mem, queued->trim);
     mem_free(mem, queued);
 }
 

@@ -22,7 +22,7 @@ struct queued {
     struct mk_input *input;
     struct mk_command *command;
     struct run_done *done;
-    uint64_t trim_up_to_ms, trim_count;
+    struct session_trim *trim;
 };
 
 struct queued_list {

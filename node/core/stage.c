@@ -197,11 +197,13 @@ struct staged_event *stage_completion(const struct turn_of *turn, const struct e
         return NULL;
     event->is_completion = true;
     id_set(&event->input, entry->input->input.h.id);
+    id_set(&event->idem, entry->input->input.idem);
     memcpy(event->waiters, entry->waiters, sizeof event->waiters);
     event->waiter_count = entry->waiter_count;
     event->as.completion = (struct mk_completion){
         .session = session_id_span(&event->session),
         .input = id_span(&event->input),
+        .idem = id_span(&event->idem),
         .outcome = outcome,
         .seq = turn->session->core.next_event++,
         .fence = turn->ctx->fence,

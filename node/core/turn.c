@@ -108,8 +108,10 @@ static bool full(const struct node *node, size_t bytes)
     return node->seen.held_events >= node->config.held_events_max || node->seen.held_bytes + bytes > node->config.held_bytes_max;
 }
 
-static void let_go(struct node *node, struct queued *queued)
+static void let_go(struct node *node, const struct slot *slot, struct queued *queued)
 {
+    if (queued->trim)
+        retain_done(partition_at(node, slot->partition));
     node->seen.held_events--;
     node->seen.held_bytes -= queued->bytes;
     queued_free(node->mem, queued);
@@ -153,7 +155,7 @@ void slot_drop(struct node *node, struct slot *slot)
         node->seen.runs_active--;
     }
     for (struct queued *queued; (queued = queued_pop(&slot->applied)) || (queued = queued_pop(&slot->queue));)
-        let_go(node, queued);
+        let_go(node, slot, queued);
     slot_remove(&node->slots, slot);
 }
 
@@ -180,7 +182,7 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
         struct session_event event = {.type = queued->type, .input = queued->input, .command = queued->command};
         if (event.input || event.command)
             refuse(node, slot, &event, slot->trouble);
-        let_go(node, queued);
+        let_go(node, slot, queued);
     }
 }
 
@@ -198,7 +200,7 @@ static void stage_failed(struct node *node, struct slot *slot)
         }
         node->seen.overloaded++;
         refuse(node, slot, &event, MK_ERR_OVERLOADED);
-        let_go(node, queued);
+        let_go(node, slot, queued);
     }
     queued_prepend(&slot->queue, &keep);
     slot_due(&node->slots, slot, node->now_ms + BACKOFF_FIRST_MS);
@@ -215,7 +217,7 @@ static void apply_one(struct node *node, struct slot *slot, struct queued *queue
     struct session_ctx ctx = context(node, slot);
     struct session_event event = {
         .type = queued->type, .input = queued->input, .command = queued->command, .done = queued->done,
-        .trim_up_to_ms = queued->trim_up_to_ms, .trim_count = queued->trim_count};
+        .trim = queued->trim};
     session_apply(slot->session, &ctx, &event);
 }
 
@@ -236,7 +238,7 @@ static bool take_replay(struct node *node, struct slot *slot)
         return false;
     struct queued *queued = queued_pop(&slot->queue);
     replay_start(node, slot, queued->command);
-    let_go(node, queued);
+    let_go(node, slot, queued);
     return true;
 }
 
@@ -391,7 +393,7 @@ void slot_release(struct node *node, struct slot *slot, const struct partition *
     slot->state = SLOT_READY;
     slot->rounds = 0;
     for (struct queued *queued; (queued = queued_pop(&slot->applied));)
-        let_go(node, queued);
+        let_go(node, slot, queued);
     count_run(node, slot);
     order_executor(node, slot, partition, &order);
     if (slot->session->core.machine.phase == PHASE_INITIALIZING)

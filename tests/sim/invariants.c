@@ -400,7 +400,9 @@ static bool head_of(struct sim *s, const struct seen_session *session, struct he
 
 bool checks_known(struct sim *s, struct span session)
 {
-    return span_given(sim_store_get(s, partition_of(session, s->config.partitions), 's', session));
+    struct head *head = sim_alloc(s, sizeof *head);
+    return head_of(s, checks_session(s, session), head) && head->record.registered &&
+           head->record.phase != PHASE_DESTROYED;
 }
 
 static bool row_of(struct sim *s, const struct seen_session *session, uint64_t seq, struct input_record *out)

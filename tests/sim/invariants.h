@@ -72,7 +72,7 @@ struct seen_input *checks_input(struct sim *s, struct span session, struct span 
 /* What the store remembers of a name. False: nothing. */
 bool checks_fact(struct sim *s, struct span session, enum fact_kind kind, struct span name, struct fact_record *out);
 
-/* The store has a head of the session. */
+/* The store has a head of the session, registered and not destroyed. */
 bool checks_known(struct sim *s, struct span session);
 
 /* invariants_stored.c: the operations of one section, just executed: code, field, value each. */

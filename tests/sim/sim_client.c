@@ -39,7 +39,7 @@ struct sim_clients {
     struct client clients[SIM_CLIENTS_MAX];
     struct map items; /* session/id */
     uint64_t open;    /* items that are not closed */
-    bool settling;
+    bool settling, woken;
 };
 
 static struct item *item_of(struct sim *s, struct span session, struct span id)
@@ -520,6 +520,9 @@ static void take_admission(struct client *c, struct span map)
         item->existing = sim_copy(c->sim, answer.existing);
     if (item->state == ITEM_OPEN)
         item->state = ITEM_ACCEPTED;
+    if (c->sim->clients->woken && answer.outcome == MK_ACCEPTED && !item->input.wake)
+        send_item(
+            new_command(c, item->session, MK_OP_WAKE)); /* an ephemeral one, accepted once more behind the wakes */
     if (span_given(answer.completion))
         close_item(item, "completed, as the repeat says");
     else
@@ -669,6 +672,7 @@ void sim_clients_settle(struct sim *s)
 
 void sim_clients_wake_all(struct sim *s)
 {
+    s->clients->woken = true;
     for (size_t i = 0; i < s->config.sessions; i++) {
         struct span session = session_name(s, i);
         struct item *item = new_command(&s->clients->clients[0], session, MK_OP_REGISTER);

@@ -245,7 +245,7 @@ static void test_admit__a_retry_from_before_the_horizon_is_too_late_unless_it_is
     struct rig *rig = rig_new();
     rig_send(rig, "a", MK_PROMPT);
     rig_succeed(rig, "1");
-    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim_up_to_ms = 4000, .trim_count = 0});
+    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim = &(struct session_trim){.up_to_ms = 4000}});
     struct mk_input old = rig_input("b", MK_PROMPT);
     old.born = 3999;
     rig_admit(rig, old);

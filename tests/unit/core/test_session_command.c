@@ -549,7 +549,7 @@ static void test_query__outcome_tells_the_four_answers_apart(void **state)
     assert_said(rig, "completion completion a completed\n");
     rig_order(rig, by_key);
     assert_said(rig, "state committed input a");
-    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim_up_to_ms = 4000});
+    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim = &(struct session_trim){.up_to_ms = 4000}});
     by_id.args.id = SPAN_LIT("b");
     rig_order(rig, by_id);
     assert_said(rig, "state unknown input b repeat_safe true why ");

@@ -195,6 +195,21 @@ static void test_config__a_secret_comes_from_the_first_line_of_a_file(void **sta
     assert_string_equal(config.store_password, "pa ss");
 }
 
+static void test_config__a_flag_may_stand_alone_or_be_taken_back(void **state)
+{
+    struct config config;
+    struct mk_note note;
+    (void)state;
+    assert_int_equal(read_line(&config, "--allow-volatile --lease-ms 700", &note), MK_ERR_OK);
+    assert_true(config.allow_volatile);
+    assert_int_equal(config.lease_ms, 700);
+    twins[0][0] = "MEERKAT_ALLOW_VOLATILE", twins[0][1] = "yes";
+    assert_int_equal(read_line(&config, "", &note), MK_ERR_OK);
+    assert_true(config.allow_volatile);
+    assert_int_equal(read_line(&config, "--allow-volatile=no", &note), MK_ERR_OK);
+    assert_false(config.allow_volatile);
+}
+
 static void test_config__help_and_version_end_the_reading(void **state)
 {
     struct config config;
@@ -228,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup(test_config__addresses_for_http_are_numeric_with_a_port, no_twins),
         cmocka_unit_test_setup(test_config__a_wrong_twin_is_named_as_such, no_twins),
         cmocka_unit_test_setup(test_config__a_secret_comes_from_the_first_line_of_a_file, no_twins),
+        cmocka_unit_test_setup(test_config__a_flag_may_stand_alone_or_be_taken_back, no_twins),
         cmocka_unit_test_setup(test_config__help_and_version_end_the_reading, no_twins),
         cmocka_unit_test_setup(test_config__help_names_every_flag_once, no_twins),
     };
