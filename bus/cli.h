@@ -64,8 +64,8 @@ const char *cli_bold(const struct cli *cli);
 const char *cli_red(const struct cli *cli);
 const char *cli_plain(const struct cli *cli);
 
-/* Sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one that was done what it is
- * worth as an exit code. */
+/* Sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one that was done
+ * what it is worth as an exit code. */
 enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*judge)(const json_t *result));
 
 /* --- values: JSON <-> msgpack --- */

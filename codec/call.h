@@ -1,4 +1,5 @@
-/* A call of the store as flat bytes: packed once, sent as often as must be, byte-identical. The forms are in codec/script.h. */
+/* A call of the store as flat bytes: packed once, sent as often as must be, byte-identical. The forms are in
+ * codec/script.h. */
 #ifndef MEERKAT_CODEC_CALL_H
 #define MEERKAT_CODEC_CALL_H
 
@@ -8,8 +9,8 @@
 
 struct call {
     enum script script;
-    struct buf bytes;  /* all arguments, one behind the other */
-    struct buf ends;   /* size_t each: where an argument ends */
+    struct buf bytes; /* all arguments, one behind the other */
+    struct buf ends;  /* size_t each: where an argument ends */
     size_t key_count, count;
     struct span *spans; /* made by call_seal */
 };
@@ -24,7 +25,8 @@ void call_lease(struct call *call, const struct node_config *config); /* node, i
 /* False: no memory; the call must not be sent. `out` borrows from the call. */
 bool call_seal(struct call *call, struct store_call *out);
 
-/* The commit in full. Encodes every staged event (event->bytes) and sets the parts' bytes. False: no memory. `scratch` is reused. */
+/* The commit in full. Encodes every staged event (event->bytes) and sets the parts' bytes. False: no memory. `scratch`
+ * is reused. */
 struct commit_scratch {
     struct buf record;
     uint64_t active[ACTIVE_INPUTS_MAX];

@@ -1,7 +1,7 @@
 /* Reads untrusted msgpack without allocating: first the whole is checked (scan_whole), then a cursor picks values out
- * of it. Accepted: every type, integers of any width. Refused: more depth than NESTING_WRAPPED_MAX, counts or lengths that the
- * bytes left cannot hold, a key twice in one map (strings by content, others by their bytes), a map of more than
- * MAP_KEYS_MAX keys, the reserved byte 0xc1, and anything behind the value. */
+ * of it. Accepted: every type, integers of any width. Refused: more depth than NESTING_WRAPPED_MAX, counts or lengths
+ * that the bytes left cannot hold, a key twice in one map (strings by content, others by their bytes), a map of more
+ * than MAP_KEYS_MAX keys, the reserved byte 0xc1, and anything behind the value. */
 #ifndef MEERKAT_CODEC_SCAN_H
 #define MEERKAT_CODEC_SCAN_H
 

@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The form of each store call on the wire to the store: flat keys and arguments, flat replies. One place for both ends to read;
  * redis/lua/<name>.lua is the other end. All numbers are decimal text. `now` is the store's TIME in ms, the first item of every
  * reply. <lease> = node, incarnation of the caller, the first two arguments wherever leases are compared. Status words:
@@ -55,6 +56,7 @@
  *          A  <lease>, fence, cursor ("0" first), count
  *          R  now, status, next cursor ("0" = done), then per session: session, head
  */
+/* clang-format on */
 #ifndef MEERKAT_CODEC_SCRIPT_H
 #define MEERKAT_CODEC_SCRIPT_H
 
@@ -64,7 +66,7 @@
 #define KEY_BYTES 32
 size_t key_of(char out[KEY_BYTES], uint32_t partition, uint32_t groups, char letter);
 
-#define KEY_FACTS "mk:{c}:facts"
+#define KEY_FACTS   "mk:{c}:facts"
 #define KEY_MEMBERS "mk:{c}:members"
 
 #endif

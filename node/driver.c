@@ -25,13 +25,14 @@ static void random_hex(const struct driver *driver, struct mk_hex *hex)
 static enum mk_err check_options(const struct driver_options *options, struct mk_note *note)
 {
     if (options->partitions < 1 || options->partitions > PARTITIONS_MAX)
-        return err_set(note, MK_ERR_INVALID_FIELD, "partitions: %u, allowed 1..%d", options->partitions, PARTITIONS_MAX);
+        return err_set(note, MK_ERR_INVALID_FIELD, "partitions: %u, allowed 1..%d", options->partitions,
+                       PARTITIONS_MAX);
     if (options->groups < 1 || options->groups > GROUPS_MAX || options->groups > options->partitions)
-        return err_set(note, MK_ERR_INVALID_FIELD, "groups: %u, allowed 1..%d and at most the partitions", options->groups,
-                       GROUPS_MAX);
+        return err_set(note, MK_ERR_INVALID_FIELD, "groups: %u, allowed 1..%d and at most the partitions",
+                       options->groups, GROUPS_MAX);
     if (options->lease_ms < LEASE_MS_MIN || options->lease_ms > LEASE_MS_MAX)
-        return err_set(note, MK_ERR_INVALID_FIELD, "lease: %llu ms, allowed %d..%d", (unsigned long long)options->lease_ms,
-                       LEASE_MS_MIN, LEASE_MS_MAX);
+        return err_set(note, MK_ERR_INVALID_FIELD, "lease: %llu ms, allowed %d..%d",
+                       (unsigned long long)options->lease_ms, LEASE_MS_MIN, LEASE_MS_MAX);
     return MK_ERR_OK;
 }
 
@@ -167,19 +168,25 @@ static bool result_fits(const struct driver *driver, const struct run_done *done
     size_t most = driver->options.frame_bytes_max - driver->options.frame_bytes_max / 16 - 1024;
     for (size_t i = 0; i < done->result_count; i++)
         if (done->results[i].bytes > most)
-            return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "a result is %zu bytes, limit %zu", done->results[i].bytes, most);
+            return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "a result is %zu bytes, limit %zu", done->results[i].bytes,
+                            most);
     for (size_t i = 0; i < done->event_count; i++)
         if (done->events[i].data.bytes + done->events[i].name.bytes > most)
-            return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "an event is %zu bytes, limit %zu", done->events[i].data.bytes, most);
+            return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "an event is %zu bytes, limit %zu",
+                            done->events[i].data.bytes, most);
     if (done->has_state && done->state.bytes > STATE_BYTES_MAX)
-        return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "the state is %zu bytes, limit %u", done->state.bytes, STATE_BYTES_MAX);
+        return !err_set(note, MK_ERR_RESULT_TOO_LARGE, "the state is %zu bytes, limit %u", done->state.bytes,
+                        STATE_BYTES_MAX);
     return true;
 }
 
 void driver_run_done(struct driver *driver, struct span session, const struct run_done *done)
 {
     struct mk_note note = {""};
-    struct run_done failure = {.run = done->run, .attempt = done->attempt, .end = RUN_FAILED, .cause = CAUSE_RUNTIME_APPLY,
+    struct run_done failure = {.run = done->run,
+                               .attempt = done->attempt,
+                               .end = RUN_FAILED,
+                               .cause = CAUSE_RUNTIME_APPLY,
                                .error = MK_ERR_RESULT_TOO_LARGE};
     struct node_event event = driver_event(driver, EV_RUN_DONE);
     event.as.run.session = session;
@@ -219,7 +226,8 @@ void driver_leave(struct driver *driver)
 uint64_t driver_due_ms(const struct driver *driver)
 {
     uint64_t due = node_due_ms(driver->node), now = driver_now(driver);
-    /* What waits for a lease to be safe again is looked at when the renewal comes; a short look now and then costs nothing. */
+    /* What waits for a lease to be safe again is looked at when the renewal comes; a short look now and then costs
+     * nothing. */
     if (driver->out.waiting && due > now + 10)
         due = now + 10;
     return due;
@@ -234,7 +242,8 @@ struct incoming {
 
 static bool class_fits(enum topic_class class, enum mk_type type)
 {
-    return (class == TOPIC_IN && type == MK_INPUT) || ((class == TOPIC_CTL || class == TOPIC_NODE) && type == MK_COMMAND) ||
+    return (class == TOPIC_IN && type == MK_INPUT) ||
+           ((class == TOPIC_CTL || class == TOPIC_NODE) && type == MK_COMMAND) ||
            (class == TOPIC_HB && type == MK_HEARTBEAT);
 }
 
@@ -246,7 +255,8 @@ static void bad(struct driver *driver, const struct incoming *in, const struct m
     if ((in->topic.class == TOPIC_IN || in->topic.class == TOPIC_CTL) && !in->topic.any_partition) {
         struct mk_owned owned;
         uint32_t cursor = in->topic.partition % driver->options.partitions;
-        ours = node_owned_next(driver->node, &cursor, &owned) && owned.partition == in->topic.partition % driver->options.partitions;
+        ours = node_owned_next(driver->node, &cursor, &owned) &&
+               owned.partition == in->topic.partition % driver->options.partitions;
     }
     if (ours)
         driver_refuse(driver, head, why, note);
@@ -283,10 +293,12 @@ static enum mk_err give_command(struct driver *driver, const struct incoming *in
         return err;
     bool for_node = in->topic.class == TOPIC_NODE;
     if (for_node == span_given(command.session))
-        return err_set(note, MK_ERR_INVALID_FIELD, for_node ? "session: a node's command has none" : "session: missing");
+        return err_set(note, MK_ERR_INVALID_FIELD,
+                       for_node ? "session: a node's command has none" : "session: missing");
     if (!for_node && !in->topic.any_name && !span_equal(in->topic.name, command.session))
         return err_set(note, MK_ERR_WRONG_PARTITION, "the topic names another session");
-    if (for_node && span_given(command.args.incarnation) && !span_is(command.args.incarnation, driver->config.incarnation.text))
+    if (for_node && span_given(command.args.incarnation) &&
+        !span_is(command.args.incarnation, driver->config.incarnation.text))
         return MK_ERR_OK; /* meant for an earlier life of this node */
     struct node_event event = driver_event(driver, EV_COMMAND);
     event.as.message.frame = in->frame;
@@ -336,7 +348,8 @@ static void give(struct driver *driver, const struct incoming *in, struct span m
         bad(driver, in, head, err, &note);
 }
 
-static void give_batch(struct driver *driver, const struct incoming *in, struct span map, const struct message_head *batch)
+static void give_batch(struct driver *driver, const struct incoming *in, struct span map,
+                       const struct message_head *batch)
 {
     struct mk_note note = {""};
     struct batch_reader reader;
@@ -386,7 +399,8 @@ void driver_frame(struct driver *driver, struct span frame)
     struct span topic, map;
     struct incoming in = {0};
     driver->seen.frames_in++;
-    if (frame.bytes > driver->options.frame_bytes_max || frame_split(frame, &topic, &map) || topic_parse(topic, &in.topic)) {
+    if (frame.bytes > driver->options.frame_bytes_max || frame_split(frame, &topic, &map) ||
+        topic_parse(topic, &in.topic)) {
         driver->seen.frames_bad++;
         return;
     }

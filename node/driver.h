@@ -1,6 +1,7 @@
-/* The driver: turns bytes and replies into events of the core, and performs the core's effects through the ports. It knows the
- * core, the codec and the ports; no library. The event loop (node/loop.c) or the simulator (tests/sim) calls it, always from one
- * thread, and calls driver_turn_end when everything that was at hand has been given to it: that is where commits leave. */
+/* The driver: turns bytes and replies into events of the core, and performs the core's effects through the ports. It
+ * knows the core, the codec and the ports; no library. The event loop (node/loop.c) or the simulator (tests/sim) calls
+ * it, always from one thread, and calls driver_turn_end when everything that was at hand has been given to it: that is
+ * where commits leave. */
 #ifndef MEERKAT_NODE_DRIVER_H
 #define MEERKAT_NODE_DRIVER_H
 
@@ -9,33 +10,34 @@
 struct driver;
 
 struct driver_options {
-    struct mk_id node;            /* --node-id */
+    struct mk_id node; /* --node-id */
     uint32_t partitions, groups;
     uint64_t lease_ms;
     uint64_t idle_evict_ms;
     uint64_t retain_ms, retain_bytes;
     size_t frame_bytes_max;
-    bool alone;         /* memory: a cluster of one; hearing another node, it is not ready */
+    bool alone; /* memory: a cluster of one; hearing another node, it is not ready */
     bool auto_register;
     uint64_t heartbeat_ms;
 };
 
-/* NULL, and the reason in the note, when there is no memory or an option is out of range. Ports and mem outlive the driver. */
+/* NULL, and the reason in the note, when there is no memory or an option is out of range. Ports and mem outlive the
+ * driver. */
 struct driver *driver_new(const struct driver_options *options, const struct ports *ports, const struct mk_mem *mem,
                           struct mk_note *note);
 void driver_free(struct driver *driver);
 
 /* --- what the loop tells it --- */
 
-void driver_start(struct driver *driver);                                /* begins to found the cluster and claim partitions */
-void driver_frame(struct driver *driver, struct span frame);             /* one frame from the bus, untrusted */
-void driver_bus_up(struct driver *driver, bool up);                      /* own heartbeat heard through the hub, or silence */
+void driver_start(struct driver *driver);                    /* begins to found the cluster and claim partitions */
+void driver_frame(struct driver *driver, struct span frame); /* one frame from the bus, untrusted */
+void driver_bus_up(struct driver *driver, bool up);          /* own heartbeat heard through the hub, or silence */
 void driver_store_up(struct driver *driver, bool up);
 void driver_store_reply(struct driver *driver, uint64_t tag, const struct store_reply *reply);
 void driver_run_done(struct driver *driver, struct span session, const struct run_done *done);
-void driver_tick(struct driver *driver);                                 /* timers; call when driver_due_ms has passed */
+void driver_tick(struct driver *driver); /* timers; call when driver_due_ms has passed */
 void driver_turn_end(struct driver *driver);
-void driver_leave(struct driver *driver);                                /* SIGTERM: finish, release everything, then `left` */
+void driver_leave(struct driver *driver); /* SIGTERM: finish, release everything, then `left` */
 
 /* When driver_tick is wanted, by the clock port; UINT64_MAX: never. */
 uint64_t driver_due_ms(const struct driver *driver);

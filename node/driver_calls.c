@@ -1,4 +1,5 @@
-/* Effects that are calls of the store: packed, sent, sent again; and their replies, turned back into events of the core. */
+/* Effects that are calls of the store: packed, sent, sent again; and their replies, turned back into events of the
+ * core. */
 #include "node/driver_impl.h"
 
 #include "node/core/crc16.h"
@@ -105,7 +106,8 @@ static void pack_lease(struct call *call, enum node_effect_type type, const stru
 
 static struct driver_call *pack_leases(struct driver *driver, const struct node_effect *effect)
 {
-    static const enum script scripts[] = {[DO_CLAIM] = SCRIPT_CLAIM, [DO_RENEW] = SCRIPT_RENEW, [DO_RELEASE] = SCRIPT_RELEASE};
+    static const enum script scripts[] = {
+        [DO_CLAIM] = SCRIPT_CLAIM, [DO_RENEW] = SCRIPT_RENEW, [DO_RELEASE] = SCRIPT_RELEASE};
     struct driver_call *out = call_new(driver, effect, scripts[effect->type]);
     if (!out)
         return NULL;
@@ -141,7 +143,8 @@ static struct driver_call *pack_commit(struct driver *driver, const struct node_
     out->failed = !out->section_counts;
     for (size_t i = 0; i < out->count && !out->failed; i++)
         out->section_counts[i] = commit->parts[i].section_count;
-    out->failed |= !call_commit(&out->call, &driver->config, commit, store_ms_now(driver), driver->mem, driver->scratch);
+    out->failed |=
+        !call_commit(&out->call, &driver->config, commit, store_ms_now(driver), driver->mem, driver->scratch);
     return out;
 }
 
@@ -290,7 +293,8 @@ static void read_lease(struct reply_reader *reader, const struct driver_call *ca
     lease->expires_ms = reply_u64(reader);
 }
 
-static void on_leases(struct driver *driver, struct node_event *event, struct reply_reader *reader, const struct driver_call *call)
+static void on_leases(struct driver *driver, struct node_event *event, struct reply_reader *reader,
+                      const struct driver_call *call)
 {
     struct lease *leases = calloc(call->count, sizeof *leases);
     if (!leases)
@@ -339,8 +343,8 @@ static bool known(void *self, size_t part, size_t section, size_t index, struct 
     return false;
 }
 
-static bool read_verdict(struct reply_reader *reader, size_t part, struct part_verdict *verdict, struct skipped_list *skipped,
-                         size_t room)
+static bool read_verdict(struct reply_reader *reader, size_t part, struct part_verdict *verdict,
+                         struct skipped_list *skipped, size_t room)
 {
     verdict->status = reply_status(reader);
     verdict->sequence = reply_u64(reader);
@@ -361,7 +365,8 @@ static bool read_verdict(struct reply_reader *reader, size_t part, struct part_v
     return !reader->bad;
 }
 
-static void on_committed(struct driver *driver, struct node_event *event, struct reply_reader *reader, const struct driver_call *call)
+static void on_committed(struct driver *driver, struct node_event *event, struct reply_reader *reader,
+                         const struct driver_call *call)
 {
     size_t room = 1;
     for (size_t i = 0; i < call->count; i++)
@@ -424,13 +429,15 @@ static void load_one(struct driver *driver, struct node_event *event, struct rep
     free(rows);
 }
 
-static void on_loaded(struct driver *driver, struct node_event *event, struct reply_reader *reader, const struct driver_call *call)
+static void on_loaded(struct driver *driver, struct node_event *event, struct reply_reader *reader,
+                      const struct driver_call *call)
 {
     for (size_t i = 0; i < call->count && !reader->bad; i++)
         load_one(driver, event, reader, session_id_span(&call->sessions[i]));
 }
 
-static void on_facts(struct driver *driver, struct node_event *event, struct reply_reader *reader, const struct driver_call *call)
+static void on_facts(struct driver *driver, struct node_event *event, struct reply_reader *reader,
+                     const struct driver_call *call)
 {
     event->type = EV_FACTS;
     for (size_t i = 0; i < call->count && !reader->bad; i++) {
@@ -465,8 +472,7 @@ static void on_active(struct driver *driver, struct node_event *event, struct re
         struct span field = reply_text(reader);
         const char *slash = field.bytes ? memchr(field.at, '/', field.bytes) : NULL;
         struct span session = {field.at, slash ? (size_t)(slash - field.at) : 0};
-        if (session_id_valid(session) &&
-            partition_of(session, driver->options.partitions) == partition)
+        if (session_id_valid(session) && partition_of(session, driver->options.partitions) == partition)
             sessions[count++] = session;
     }
     event->as.active.sessions = sessions;
@@ -571,8 +577,9 @@ static bool starts(struct span text, const char *prefix)
 /* The store refuses for reasons of its own, whatever was asked. */
 static bool transient(struct span error)
 {
-    static const char *const prefixes[] = {"LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "NOREPLICAS",
-                                           "NOAUTH", "NOPERM", "OOM", "MISCONF", "NOSCRIPT", "UNKILLABLE", "MOVED", "ASK"};
+    static const char *const prefixes[] = {"LOADING",  "BUSY",       "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN",
+                                           "READONLY", "NOREPLICAS", "NOAUTH",     "NOPERM",   "OOM",
+                                           "MISCONF",  "NOSCRIPT",   "UNKILLABLE", "MOVED",    "ASK"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (starts(error, prefixes[i]))
             return true;

@@ -1,5 +1,5 @@
-/* What the driver's files share. driver.c: life, time, frames in; driver_calls.c: effects that are calls of the store, and their
- * replies; driver_out.c: effects that leave the node. */
+/* What the driver's files share. driver.c: life, time, frames in; driver_calls.c: effects that are calls of the store,
+ * and their replies; driver_out.c: effects that leave the node. */
 #ifndef MEERKAT_NODE_DRIVER_IMPL_H
 #define MEERKAT_NODE_DRIVER_IMPL_H
 

@@ -18,7 +18,8 @@ static struct mk_blob *pack_answer(struct driver *driver, const struct node_effe
         return blob_keep(answer->bytes);
     char text[32];
     struct span id = new_id(driver, text, sizeof text);
-    struct message_from from = {.node = id_span(&driver->options.node), .fence = effect->fence,
+    struct message_from from = {.node = id_span(&driver->options.node),
+                                .fence = effect->fence,
                                 .ts = driver->ports.clock.ops->unix_ms(driver->ports.clock.self)};
     buf_reset(&driver->pack);
     if (answer->type == ANSWER_ADMISSION) {
@@ -56,11 +57,18 @@ void driver_refuse(struct driver *driver, const struct message_head *head, enum 
     id_set(&answer.re, head->h.id);
     driver->seen.rejected++;
     if (head->type == MK_INPUT)
-        answer.as.admission = (struct mk_admission){.re = id_span(&answer.re), .session = head->session, .outcome = MK_REJECTED,
-            .final = mk_err_final(why), .reason = why, .detail = span_of(note->text)};
+        answer.as.admission = (struct mk_admission){.re = id_span(&answer.re),
+                                                    .session = head->session,
+                                                    .outcome = MK_REJECTED,
+                                                    .final = mk_err_final(why),
+                                                    .reason = why,
+                                                    .detail = span_of(note->text)};
     else
-        answer.as.result = (struct mk_result){.re = id_span(&answer.re), .session = head->session, .error = why,
-            .final = mk_err_final(why), .message = span_of(note->text)};
+        answer.as.result = (struct mk_result){.re = id_span(&answer.re),
+                                              .session = head->session,
+                                              .error = why,
+                                              .final = mk_err_final(why),
+                                              .message = span_of(note->text)};
     answer.type = head->type == MK_INPUT ? ANSWER_ADMISSION : ANSWER_RESULT;
     effect.as.answer = &answer;
     out_answer(driver, &effect);
@@ -179,7 +187,8 @@ static void out_heartbeat(struct driver *driver)
     struct topic topic = {.class = TOPIC_HB, .name = beat.node};
     buf_reset(&driver->pack);
     buf_append(&driver->pack, text, topic_write(text, sizeof text, &topic));
-    heartbeat_pack(&driver->pack, new_id(driver, id, sizeof id), driver->ports.clock.ops->unix_ms(driver->ports.clock.self), &beat);
+    heartbeat_pack(&driver->pack, new_id(driver, id, sizeof id),
+                   driver->ports.clock.ops->unix_ms(driver->ports.clock.self), &beat);
     if (!driver->pack.failed)
         driver->ports.bus.ops->publish(driver->ports.bus.self, buf_span(&driver->pack));
     free(owned);
@@ -187,11 +196,12 @@ static void out_heartbeat(struct driver *driver)
 
 static void out_trace(struct driver *driver, const struct node_effect *effect)
 {
-    static const enum trace_level levels[] = {[NOTE_ERROR] = TRACE_ERROR, [NOTE_WARN] = TRACE_WARN, [NOTE_INFO] = TRACE_INFO};
+    static const enum trace_level levels[] = {
+        [NOTE_ERROR] = TRACE_ERROR, [NOTE_WARN] = TRACE_WARN, [NOTE_INFO] = TRACE_INFO};
     struct trace_field fields[2] = {{.key = "why", .text = span_of(effect->as.trace.detail)},
                                     {.key = "session", .text = session_id_span(&effect->as.trace.session)}};
-    driver->ports.trace.ops->line(driver->ports.trace.self, levels[effect->as.trace.level], effect->as.trace.what, fields,
-                                  effect->as.trace.session.bytes ? 2 : 1);
+    driver->ports.trace.ops->line(driver->ports.trace.self, levels[effect->as.trace.level], effect->as.trace.what,
+                                  fields, effect->as.trace.session.bytes ? 2 : 1);
 }
 
 void driver_out_effect(struct driver *driver, struct node_effect *effect)
@@ -211,8 +221,8 @@ void driver_out_effect(struct driver *driver, struct node_effect *effect)
         out_run(driver, effect);
         break;
     case DO_CANCEL:
-        executor->ops->cancel(executor->self, session_id_span(&effect->as.executor.session->id), id_span(&effect->as.executor.run),
-                              effect->as.executor.hard);
+        executor->ops->cancel(executor->self, session_id_span(&effect->as.executor.session->id),
+                              id_span(&effect->as.executor.run), effect->as.executor.hard);
         break;
     case DO_STOP_EXECUTOR:
         executor->ops->stop(executor->self, session_id_span(&effect->as.stopped));
@@ -248,7 +258,10 @@ void driver_out_flush(struct driver *driver)
 {
     if (!driver->out.waiting)
         return;
-    struct outgoing_sink sink = {.self = driver, .may = sink_may, .publish = sink_publish, .start = sink_start,
+    struct outgoing_sink sink = {.self = driver,
+                                 .may = sink_may,
+                                 .publish = sink_publish,
+                                 .start = sink_start,
                                  .published = sink_published,
                                  .unix_ms = driver->ports.clock.ops->unix_ms(driver->ports.clock.self)};
     outgoing_flush(&driver->out, &sink);

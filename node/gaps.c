@@ -4,7 +4,7 @@ uint64_t gaps_note(struct gaps *gaps, enum topic_class class, const struct mk_he
 {
     if (!span_given(header->pub) || !header->ps)
         return 0;
-    uint64_t key = span_hash(header->pub) + (uint64_t)class;
+    uint64_t key = span_hash(header->pub) + (uint64_t) class;
     struct gap_entry *entry = &gaps->entries[key % GAPS_PUBLISHERS];
     bool known = entry->key == key && entry->epoch == header->pe;
     if (entry->key == key && header->pe < entry->epoch)

@@ -97,7 +97,8 @@ static void send_clients(struct outgoing *out, const struct outgoing_sink *sink)
     out->client_count = 0;
 }
 
-static struct outgoing_frame *frame_of(struct outgoing *out, const struct outgoing_sink *sink, const struct mk_id *client)
+static struct outgoing_frame *frame_of(struct outgoing *out, const struct outgoing_sink *sink,
+                                       const struct mk_id *client)
 {
     for (size_t i = 0; i < out->client_count; i++)
         if (span_equal(id_span(&out->clients[i].client), id_span(client)))

@@ -1,6 +1,6 @@
-/* What waits to leave the node: answers, numbered events, run starts. Everything that rests on a partition's lease leaves only
- * while the lease is safe by the clock, re-read at each flush; what belongs to a lost partition is dropped. Messages of one flush
- * travel together: one frame per client, one for all watchers (design section 6, batches). */
+/* What waits to leave the node: answers, numbered events, run starts. Everything that rests on a partition's lease
+ * leaves only while the lease is safe by the clock, re-read at each flush; what belongs to a lost partition is dropped.
+ * Messages of one flush travel together: one frame per client, one for all watchers (design section 6, batches). */
 #ifndef MEERKAT_NODE_OUTGOING_H
 #define MEERKAT_NODE_OUTGOING_H
 
@@ -18,14 +18,14 @@ struct outgoing_item {
     uint64_t sequence; /* event: of its commit */
     struct mk_session_id session;
     struct mk_id run;
-    struct mk_blob *message; /* answer, event */
+    struct mk_blob *message;      /* answer, event */
     struct mk_id to[WAITERS_MAX]; /* clients; of an answer just the one */
     size_t to_count;
 };
 
 /* One frame being filled for one topic. */
 struct outgoing_frame {
-    struct mk_id client; /* absent: the watchers' */
+    struct mk_id client;          /* absent: the watchers' */
     struct mk_session_id session; /* watchers: of the only message so far */
     struct buf items;
     size_t count;
@@ -57,7 +57,8 @@ struct outgoing_sink {
 
 void outgoing_init(struct outgoing *out, const struct mk_mem *mem, size_t frame_bytes_max);
 void outgoing_fini(struct outgoing *out);
-struct outgoing_item *outgoing_add(struct outgoing *out, enum outgoing_type type); /* zeroed, at the end; NULL: no memory */
+struct outgoing_item *outgoing_add(struct outgoing *out,
+                                   enum outgoing_type type); /* zeroed, at the end; NULL: no memory */
 void outgoing_flush(struct outgoing *out, const struct outgoing_sink *sink);
 
 #endif

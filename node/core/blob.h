@@ -12,7 +12,8 @@ struct mk_blob {
     char data[];
 };
 
-/* One reference for the caller; the bytes are copied. NULL when there is no memory. `from.at` may be NULL: zeroed bytes. */
+/* One reference for the caller; the bytes are copied. NULL when there is no memory. `from.at` may be NULL: zeroed
+ * bytes. */
 struct mk_blob *blob_new(const struct mk_mem *mem, struct span from);
 
 /* Both allow NULL. keep returns its argument. */

@@ -1,16 +1,15 @@
 /* Commits: what one turn staged in a group goes to the store in one call, at most two on their way, in order.
  *
  * A reply lost   -> the commit is uncertain: only a byte-identical repeat is sent, until its verdict is read.
- * A definite no  -> nothing was written: the commit is dissolved, its sections wait again. When the store itself is not to blame,
- *                   commits shrink by half until the culprit is alone, and is quarantined.
- * Dissolving makes holes in the partitions' sequences, so the group settles first: the flight empties, the sequences go back to
- * what is committed. */
+ * A definite no  -> nothing was written: the commit is dissolved, its sections wait again. When the store itself is not
+ * to blame, commits shrink by half until the culprit is alone, and is quarantined. Dissolving makes holes in the
+ * partitions' sequences, so the group settles first: the flight empties, the sequences go back to what is committed. */
 #include "node/core/node_impl.h"
 
 #include <assert.h>
 
-#define ARGS_FIXED 16       /* of a call and of a part: more than any needs */
-#define RETRY_MS 100
+#define ARGS_FIXED 16 /* of a call and of a part: more than any needs */
+#define RETRY_MS   100
 
 static struct group *group_of(struct node *node, uint32_t partition)
 {
@@ -86,8 +85,8 @@ static size_t choose(struct node *node, struct group *group, struct slot **chose
     return count;
 }
 
-/* The published mark that the next commit carries. It stays below a commit whose outcome is not known, though a later one was
- * confirmed and its events have left: those of the uncertain one have not (rule 5). */
+/* The published mark that the next commit carries. It stays below a commit whose outcome is not known, though a later
+ * one was confirmed and its events have left: those of the uncertain one have not (rule 5). */
 static uint64_t mark_of(const struct group *group, const struct partition *partition)
 {
     uint64_t mark = partition->published;
@@ -109,9 +108,14 @@ static void add_part(struct node *node, struct commit *commit, struct partition 
         .sequence = ++partition->sequence,
         .published = mark_of(group_of(node, partition->id), partition),
         .horizon_ms = partition->horizon_ms,
-        .bytes = partition->bytes - (partition->trim_waiting ? 0 : partition->trim_bytes),
-        .trim_to = partition->trim_waiting ? 0 : partition->trim_to,
+        .bytes = partition->bytes,
     };
+    bool alone = partition->sequence == partition->committed + 1; /* another in flight may carry the trim already */
+    if (alone && partition->trim_to && !partition->trim_waiting && partition->trim_bytes <= partition->bytes) {
+        part->trim_to = partition->trim_to;
+        part->trim_bytes = partition->trim_bytes;
+        part->bytes -= part->trim_bytes;
+    }
     partition->building = (uint32_t)commit->part_count;
 }
 
@@ -293,10 +297,12 @@ static void part_stands(struct node *node, const struct node_event *event, struc
     struct partition *partition = partition_at(node, part->partition);
     partition->committed = part->sequence;
     partition->bytes = part->bytes;
-    if (part->trim_to && !was_skipped(&event->as.committed.parts[index], 0))
-        partition->trim_to = partition->trim_bytes = 0; /* it went with the first section */
-    else if (part->trim_to)
-        partition->bytes += partition->trim_bytes;
+    if (part->trim_to && was_skipped(&event->as.committed.parts[index], 0)) {
+        partition->bytes += part->trim_bytes; /* it would have gone with the first section */
+    } else if (part->trim_to) {
+        partition->trim_bytes -= part->trim_bytes;
+        partition->trim_to = partition->trim_to == part->trim_to ? 0 : partition->trim_to;
+    }
     for (size_t i = 0; i < part->section_count; i++) {
         if (was_skipped(&event->as.committed.parts[index], i))
             skipped(node, event, index, i, &part->sections[i]);
@@ -305,8 +311,8 @@ static void part_stands(struct node *node, const struct node_event *event, struc
     }
 }
 
-/* The stored sequence is not the one before ours. After a dissolved or unresolved commit that is our own doing; otherwise the
- * store has lost or gained commits. */
+/* The stored sequence is not the one before ours. After a dissolved or unresolved commit that is our own doing;
+ * otherwise the store has lost or gained commits. */
 static void part_out_of_sequence(struct node *node, struct group *group, struct commit_part *part, uint64_t stored)
 {
     struct partition *partition = partition_at(node, part->partition);

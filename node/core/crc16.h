@@ -1,4 +1,5 @@
-/* CRC-16/XMODEM, as Redis Cluster's: polynomial 0x1021, start 0. A session's partition is its id's CRC modulo the partitions. */
+/* CRC-16/XMODEM, as Redis Cluster's: polynomial 0x1021, start 0. A session's partition is its id's CRC modulo the
+ * partitions. */
 #ifndef MEERKAT_CORE_CRC16_H
 #define MEERKAT_CORE_CRC16_H
 

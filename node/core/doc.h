@@ -1,4 +1,5 @@
-/* A small tree of values that the core builds and the codec packs: data of effects and results. Written front to back. */
+/* A small tree of values that the core builds and the codec packs: data of effects and results. Written front to back.
+ */
 #ifndef MEERKAT_CORE_DOC_H
 #define MEERKAT_CORE_DOC_H
 
@@ -9,8 +10,8 @@ enum mk_doc_type { DOC_MAP, DOC_ARRAY, DOC_TEXT, DOC_U64, DOC_BOOL, DOC_NIL, DOC
 
 struct mk_doc_item {
     enum mk_doc_type type;
-    uint64_t number;   /* U64, BOOL; MAP and ARRAY: pairs or items that follow */
-    struct span text;  /* TEXT; RAW: a whole msgpack value. Owned by the doc */
+    uint64_t number;  /* U64, BOOL; MAP and ARRAY: pairs or items that follow */
+    struct span text; /* TEXT; RAW: a whole msgpack value. Owned by the doc */
 };
 
 struct mk_doc {

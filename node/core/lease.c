@@ -1,12 +1,14 @@
-/* Partitions and their leases: founding, claiming, recovering, renewing, losing, releasing. Safety is in the store, which compares
- * owner, incarnation and fence inside every call; here is liveness, and the clock that silences a node before its lease ends. */
+/* Partitions and their leases: founding, claiming, recovering, renewing, losing, releasing. Safety is in the store,
+ * which compares owner, incarnation and fence inside every call; here is liveness, and the clock that silences a node
+ * before its lease ends. */
 #include "node/core/node_impl.h"
 
 #include <stdio.h>
 
 #define TAIL_ENTRIES 500 /* outbox entries looked at in one call */
 
-/* A node is silent a tenth of a lease before the store would give the lease away: clocks drift, and sending takes time. */
+/* A node is silent a tenth of a lease before the store would give the lease away: clocks drift, and sending takes time.
+ */
 static uint64_t safe_until(const struct node *node, uint64_t sent_ms, uint64_t left_ms)
 {
     uint64_t margin = node->config.lease_ms / 10;
@@ -61,8 +63,8 @@ void partition_suspend(struct node *node, struct partition *partition, const cha
 {
     if (partition->state == PARTITION_SUSPENDED)
         return;
-    trace(node, NOTE_ERROR, "partition suspended", NULL, "%04x: %s (stored %llu, ours %llu)", (unsigned)partition->id, why,
-          (unsigned long long)stored, (unsigned long long)partition->committed);
+    trace(node, NOTE_ERROR, "partition suspended", NULL, "%04x: %s (stored %llu, ours %llu)", (unsigned)partition->id,
+          why, (unsigned long long)stored, (unsigned long long)partition->committed);
     partition->state = PARTITION_SUSPENDED;
     node->seen.faults++;
 }
@@ -98,7 +100,8 @@ static struct mk_hex new_history(struct node *node)
     uint64_t a = node->random[0] += 0x9e3779b97f4a7c15ull, b = node->random[1] += 0xd1342543de82ef95ull;
     a = (a ^ (a >> 30)) * 0xbf58476d1ce4e5b9ull;
     b = (b ^ (b >> 27)) * 0x94d049bb133111ebull;
-    snprintf(hex.text, sizeof hex.text, "%016llx%016llx", (unsigned long long)(a ^ (a >> 31)), (unsigned long long)(b ^ (b >> 31)));
+    snprintf(hex.text, sizeof hex.text, "%016llx%016llx", (unsigned long long)(a ^ (a >> 31)),
+             (unsigned long long)(b ^ (b >> 31)));
     return hex;
 }
 
@@ -215,6 +218,8 @@ static void claimed(struct node *node, const struct lease *lease)
     partition->renewals = lease->renewals;
     partition->safe_until_ms = safe_until(node, node->claim_sent_ms, left_of(node, lease));
     partition->call = 0;
+    partition->trim_call = partition->trim_waiting = partition->trim_to = partition->trim_bytes =
+        partition->trim_due_ms = 0;
     snprintf(partition->cursor, sizeof partition->cursor, "%llu-1", (unsigned long long)lease->published);
     if (lease->sequence == 0)
         at_work(node, partition); /* nothing was ever committed: nothing to recover */
@@ -395,7 +400,8 @@ static bool quiet(const struct node *node)
     return commits_idle(node) && node->seen.runs_active == 0;
 }
 
-/* Everything that was begun is finished: the partitions are given up, so that another node need not wait for the leases' end. */
+/* Everything that was begun is finished: the partitions are given up, so that another node need not wait for the
+ * leases' end. */
 void leases_leave(struct node *node)
 {
     if (node->release_call || node->left || !quiet(node))

@@ -32,7 +32,7 @@ struct entry {
     struct mk_id run; /* the last one it was selected for */
     uint64_t boundary_sequence; /* 0: none; else sequence + 1 */
     bool admitted_while_running;
-    bool dirty; /* its row is to be written */
+    bool dirty;                           /* its row is to be written */
     uint64_t admitted_ms, deadline_at_ms; /* store time */
     struct mk_id waiters[WAITERS_MAX];    /* reply addresses; the first is the input's own */
     size_t waiter_count;
@@ -56,13 +56,16 @@ void ledger_release(struct ledger *ledger, const struct mk_mem *mem);
 struct entry *ledger_edit(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq);
 
 /* Adds an entry with the next admission sequence. Takes a reference of its own of `input`. NULL: no memory, or full. */
-struct entry *ledger_add(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input, const struct policy *policy);
-/* The same with the numbers of a stored row, in any order of `seq`; next_admission is the caller's. NULL also when seq is taken. */
-struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input, const struct policy *policy,
-                             uint64_t seq);
+struct entry *ledger_add(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
+                         const struct policy *policy);
+/* The same with the numbers of a stored row, in any order of `seq`; next_admission is the caller's. NULL also when seq
+ * is taken. */
+struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
+                             const struct policy *policy, uint64_t seq);
 void ledger_remove(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq);
 
-/* What a stored row says of an entry. Staged and beyond come back as Queued, for a run that is to go on is recorded by itself. */
+/* What a stored row says of an entry. Staged and beyond come back as Queued, for a run that is to go on is recorded by
+ * itself. */
 void entry_restore(struct entry *entry, const struct input_record *row);
 
 /* The entry is part of a run from now on, or (again) of the one that a dead node had begun. */
@@ -79,8 +82,8 @@ bool entry_is_durable(const struct entry *entry);
 /* One more address that awaits the completion. One that is there already, or the ninth, is not added. */
 void entry_join(struct entry *entry, struct span reply_to);
 
-/* The next batch (semantics-core.md 5.6, D6, D16; deaths): admission sequences in order into `out` (room RUN_INPUTS_MAX).
- * Only Queued entries; 0: nothing is selectable. */
+/* The next batch (semantics-core.md 5.6, D6, D16; deaths): admission sequences in order into `out` (room
+ * RUN_INPUTS_MAX). Only Queued entries; 0: nothing is selectable. */
 size_t ledger_select(const struct ledger *ledger, uint64_t *out);
 
 #endif

@@ -10,14 +10,8 @@ static size_t find(const char *const *names, size_t count, struct span text)
 }
 
 static const char *const type_names[MK_TYPE_COUNT] = {
-    [MK_INPUT] = "input",
-    [MK_COMMAND] = "command",
-    [MK_ADMISSION] = "admission",
-    [MK_COMPLETION] = "completion",
-    [MK_EFFECT] = "effect",
-    [MK_RESULT] = "result",
-    [MK_HEARTBEAT] = "heartbeat",
-    [MK_BATCH] = "batch",
+    [MK_INPUT] = "input",   [MK_COMMAND] = "command", [MK_ADMISSION] = "admission", [MK_COMPLETION] = "completion",
+    [MK_EFFECT] = "effect", [MK_RESULT] = "result",   [MK_HEARTBEAT] = "heartbeat", [MK_BATCH] = "batch",
 };
 
 static const char *const kind_names[MK_KIND_COUNT] = {
@@ -33,11 +27,8 @@ static const char *const kind_names[MK_KIND_COUNT] = {
 };
 
 static const char *const origin_names[MK_ORIGIN_COUNT] = {
-    [MK_OPERATOR] = "operator",
-    [MK_PEER] = "peer",
-    [MK_FLOW] = "flow",
-    [MK_SYSTEM] = "system",
-    [MK_EXTERNAL] = "external",
+    [MK_OPERATOR] = "operator", [MK_PEER] = "peer",         [MK_FLOW] = "flow",
+    [MK_SYSTEM] = "system",     [MK_EXTERNAL] = "external",
 };
 
 static const char *const durability_names[MK_DURABILITY_COUNT] = {
@@ -59,11 +50,8 @@ static const char *const continuation_names[MK_CONTINUATION_COUNT] = {
 };
 
 static const char *const status_names[MK_STATUS_COUNT] = {
-    [MK_STATUS_NONE] = "none",
-    [MK_STATUS_ACCEPTED] = "accepted",
-    [MK_STATUS_COMPLETED] = "completed",
-    [MK_STATUS_FAILED] = "failed",
-    [MK_STATUS_CANCELLED] = "cancelled",
+    [MK_STATUS_NONE] = "none",     [MK_STATUS_ACCEPTED] = "accepted",   [MK_STATUS_COMPLETED] = "completed",
+    [MK_STATUS_FAILED] = "failed", [MK_STATUS_CANCELLED] = "cancelled",
 };
 
 static const char *const admitted_names[MK_ADMITTED_COUNT] = {
@@ -135,14 +123,14 @@ static const char *const op_names[MK_OP_COUNT] = {
 };
 
 /* A name function and a parse function for each table. */
-#define NAMES(what, type, count)                                                                                   \
-    const char *what##_name(enum what value)                                                                       \
-    {                                                                                                              \
-        return (size_t)value < (size_t)(count) ? type##_names[value] : "unknown";                                 \
-    }                                                                                                              \
-    enum what what##_parse(struct span text)                                                                       \
-    {                                                                                                              \
-        return (enum what)find(type##_names, count, text);                                                         \
+#define NAMES(what, type, count)                                                                                       \
+    const char *what##_name(enum what value)                                                                           \
+    {                                                                                                                  \
+        return (size_t)value < (size_t)(count) ? type##_names[value] : "unknown";                                      \
+    }                                                                                                                  \
+    enum what what##_parse(struct span text)                                                                           \
+    {                                                                                                                  \
+        return (enum what)find(type##_names, count, text);                                                             \
     }
 
 NAMES(mk_type, type, MK_TYPE_COUNT)

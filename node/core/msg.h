@@ -1,5 +1,5 @@
-/* The wire's messages as plain structs (design section 6; docs/protocol.md). A decoded message borrows everything from the
- * frame it was read from; whoever keeps one copies it (input_copy in ledger.h). Absent spans are absent keys. */
+/* The wire's messages as plain structs (design section 6; docs/protocol.md). A decoded message borrows everything from
+ * the frame it was read from; whoever keeps one copies it (input_copy in ledger.h). Absent spans are absent keys. */
 #ifndef MEERKAT_CORE_MSG_H
 #define MEERKAT_CORE_MSG_H
 
@@ -10,6 +10,7 @@
 
 /* --- enumerations; the names in msg.c are the wire's and the records' (snake_case of the semantics pages) --- */
 
+/* clang-format off */
 enum mk_type { MK_INPUT, MK_COMMAND, MK_ADMISSION, MK_COMPLETION, MK_EFFECT, MK_RESULT, MK_HEARTBEAT, MK_BATCH, MK_TYPE_COUNT };
 
 enum mk_kind {
@@ -58,6 +59,8 @@ enum mk_op {
     MK_OP_COUNT
 };
 
+/* clang-format on */
+
 const char *mk_type_name(enum mk_type);
 const char *mk_kind_name(enum mk_kind);
 const char *mk_origin_name(enum mk_origin);
@@ -88,10 +91,10 @@ enum mk_op mk_op_parse(struct span);
 /* --- messages --- */
 
 struct mk_header {
-    struct span id;   /* 1..64 bytes; a retry repeats it */
-    uint64_t ts;      /* ms since 1970, the sender's clock */
-    struct span pub;  /* the numbered publisher, if any */
-    uint64_t pe, ps;  /* its epoch, and its frame number on this topic class; 0 = not numbered */
+    struct span id;  /* 1..64 bytes; a retry repeats it */
+    uint64_t ts;     /* ms since 1970, the sender's clock */
+    struct span pub; /* the numbered publisher, if any */
+    uint64_t pe, ps; /* its epoch, and its frame number on this topic class; 0 = not numbered */
 };
 
 struct mk_input {
@@ -108,13 +111,13 @@ struct mk_input {
     bool wake;
     bool transcript_eligible, operator_eligible;
     /* what the kinds need */
-    struct span peer_id, peer_name;        /* origin peer: id, display identity */
-    struct span request_id, intent;        /* peer_request; request_id of peer_response_* and continuation */
-    enum mk_status status;                 /* peer_response_terminal; progress carries ACCEPTED */
-    struct span event_type;                /* external_event */
-    struct span step_id;                   /* flow_step */
-    struct span operation_id;              /* operation */
-    enum mk_continuation continuation;     /* continuation */
+    struct span peer_id, peer_name;    /* origin peer: id, display identity */
+    struct span request_id, intent;    /* peer_request; request_id of peer_response_* and continuation */
+    enum mk_status status;             /* peer_response_terminal; progress carries ACCEPTED */
+    struct span event_type;            /* external_event */
+    struct span step_id;               /* flow_step */
+    struct span operation_id;          /* operation */
+    enum mk_continuation continuation; /* continuation */
 };
 
 /* The arguments of all operations together; each op says which it reads. Absent = zero. */
@@ -141,13 +144,13 @@ struct mk_admission {
     struct span re, session;
     enum mk_admitted outcome;
     bool final;
-    struct span existing;    /* deduplicated: the first input's id */
-    struct span completion;  /* deduplicated and terminal: the completion, a whole message */
-    enum mk_err reason;      /* rejected */
+    struct span existing;   /* deduplicated: the first input's id */
+    struct span completion; /* deduplicated and terminal: the completion, a whole message */
+    enum mk_err reason;     /* rejected */
     struct span detail;
     enum mk_durability durability;
-    struct span phase;       /* of the input: queued, consumed, ... ; of the session when rejected not_ready */
-    uint32_t partitions;     /* wrong_partition: how many there are; else 0 */
+    struct span phase;   /* of the input: queued, consumed, ... ; of the session when rejected not_ready */
+    uint32_t partitions; /* wrong_partition: how many there are; else 0 */
 };
 
 struct mk_receipt {
@@ -163,7 +166,7 @@ struct mk_completion {
     enum mk_outcome outcome;
     struct span result; /* a msgpack value; absent unless completed */
     struct span reason;
-    enum mk_err error;  /* MK_ERR_OK = no error */
+    enum mk_err error; /* MK_ERR_OK = no error */
     struct span error_message;
     struct span aggregate; /* coalesced, superseded: the other input's id */
     struct span idem;      /* the input's idempotency key, if it had one */
@@ -177,9 +180,9 @@ struct mk_completion {
 struct mk_effect {
     struct span session;
     enum mk_effect_name name;
-    struct span event_name;        /* EXECUTOR_EVENT: what the executor called it */
-    const struct mk_doc *data;     /* NULL = empty map */
-    struct span data_raw;          /* or, given, a msgpack value as it is */
+    struct span event_name;    /* EXECUTOR_EVENT: what the executor called it */
+    const struct mk_doc *data; /* NULL = empty map */
+    struct span data_raw;      /* or, given, a msgpack value as it is */
     uint64_t seq, fence, generation;
     struct span node, epoch;
     uint64_t ts;

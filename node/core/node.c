@@ -119,8 +119,8 @@ uint64_t node_store_ms(const struct node *node, uint64_t now_ms)
 }
 
 static const char *const script_names[SCRIPT_COUNT] = {
-    [SCRIPT_FOUND] = "found", [SCRIPT_CLAIM] = "claim", [SCRIPT_RENEW] = "renew",   [SCRIPT_RELEASE] = "release",
-    [SCRIPT_COMMIT] = "commit", [SCRIPT_LOAD] = "load", [SCRIPT_FACTS] = "facts", [SCRIPT_ACTIVE] = "active",
+    [SCRIPT_FOUND] = "found",   [SCRIPT_CLAIM] = "claim", [SCRIPT_RENEW] = "renew", [SCRIPT_RELEASE] = "release",
+    [SCRIPT_COMMIT] = "commit", [SCRIPT_LOAD] = "load",   [SCRIPT_FACTS] = "facts", [SCRIPT_ACTIVE] = "active",
     [SCRIPT_EVENTS] = "events", [SCRIPT_LIST] = "list",
 };
 
@@ -230,12 +230,19 @@ static void refuse_topic(struct node *node, const struct node_event *event, cons
     struct span detail = answer_text(answer, (struct span){text, (size_t)bytes});
     answer->type = input ? ANSWER_ADMISSION : ANSWER_RESULT;
     if (input)
-        answer->as.admission = (struct mk_admission){.re = id_span(&answer->re), .outcome = MK_REJECTED, .final = true,
-            .reason = MK_ERR_WRONG_PARTITION, .detail = detail, .durability = input->durability,
-            .partitions = node->config.partitions};
+        answer->as.admission = (struct mk_admission){.re = id_span(&answer->re),
+                                                     .outcome = MK_REJECTED,
+                                                     .final = true,
+                                                     .reason = MK_ERR_WRONG_PARTITION,
+                                                     .detail = detail,
+                                                     .durability = input->durability,
+                                                     .partitions = node->config.partitions};
     else
-        answer->as.result = (struct mk_result){.re = id_span(&answer->re), .error = MK_ERR_WRONG_PARTITION, .final = true,
-            .message = detail, .partitions = node->config.partitions};
+        answer->as.result = (struct mk_result){.re = id_span(&answer->re),
+                                               .error = MK_ERR_WRONG_PARTITION,
+                                               .final = true,
+                                               .message = detail,
+                                               .partitions = node->config.partitions};
     node->seen.rejected++;
     answer_now(node, answer, partition);
 }
@@ -429,7 +436,8 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     }
     for (uint32_t g = 0; g < node->config.groups; g++) {
         const struct group *group = &node->groups[g];
-        const struct slot *oldest = group->flight && group->flight->section_count ? group->flight->sections[0].slot : group->dirty;
+        const struct slot *oldest =
+            group->flight && group->flight->section_count ? group->flight->sections[0].slot : group->dirty;
         if (oldest && now_ms - oldest->staged_ms > out->oldest_staged_ms)
             out->oldest_staged_ms = now_ms - oldest->staged_ms;
     }
@@ -441,7 +449,8 @@ bool node_owned_next(const struct node *node, uint32_t *cursor, struct mk_owned 
         const struct partition *partition = &node->partitions[*cursor];
         if (!partition_ours(partition))
             continue;
-        *out = (struct mk_owned){partition->id, span_of(partition->history.text), partition->fence, partition->committed};
+        *out =
+            (struct mk_owned){partition->id, span_of(partition->history.text), partition->fence, partition->committed};
         ++*cursor;
         return true;
     }

@@ -1,12 +1,12 @@
-/* A node's core: which partitions it owns, which sessions it holds, what is staged, in flight, committed. Pure: node_step turns one
- * event into effects, in order; the driver performs them.
+/* A node's core: which partitions it owns, which sessions it holds, what is staged, in flight, committed. Pure:
+ * node_step turns one event into effects, in order; the driver performs them.
  *
  *   frame -> INPUT / COMMAND -> slot's queue -> session_apply -> stage -> [TURN_END] commit in flight -> COMMITTED
  *         -> answers, publications, executor orders
  *
  * A slot is a session's place in this node: its queue of events, the session itself once loaded, and where it stands
- * (loading, reading facts, staged, in flight). At most one section of a session is in flight; what arrives meanwhile waits in the
- * queue. A group (partition mod groups) has at most COMMITS_IN_FLIGHT_MAX commits in flight, in order. */
+ * (loading, reading facts, staged, in flight). At most one section of a session is in flight; what arrives meanwhile
+ * waits in the queue. A group (partition mod groups) has at most COMMITS_IN_FLIGHT_MAX commits in flight, in order. */
 #ifndef MEERKAT_CORE_NODE_H
 #define MEERKAT_CORE_NODE_H
 
@@ -48,8 +48,8 @@ struct commit_section {
 struct commit_part {
     uint32_t partition;
     uint64_t fence, sequence, published, horizon_ms;
-    uint64_t bytes; /* of the partition's history before; the driver adds what it encoded */
-    uint64_t trim_to; /* outbox entries up to this commit are deleted with it; 0: none */
+    uint64_t bytes;               /* of the partition's history before; the driver adds what it encoded */
+    uint64_t trim_to, trim_bytes; /* outbox entries up to this commit are deleted with it; 0: none */
     struct commit_section *sections;
     size_t section_count;
 };
@@ -68,9 +68,28 @@ struct commit {
 /* --- events --- */
 
 enum node_event_type {
-    EV_START, EV_INPUT, EV_COMMAND, EV_HEARTBEAT, EV_BUS, EV_STORE, EV_RUN_DONE, EV_TICK, EV_TURN_END, EV_LEAVE, EV_PUBLISHED,
+    EV_START,
+    EV_INPUT,
+    EV_COMMAND,
+    EV_HEARTBEAT,
+    EV_BUS,
+    EV_STORE,
+    EV_RUN_DONE,
+    EV_TICK,
+    EV_TURN_END,
+    EV_LEAVE,
+    EV_PUBLISHED,
     /* answers of calls */
-    EV_FOUND, EV_CLAIMED, EV_RENEWED, EV_RELEASED, EV_COMMITTED, EV_LOADED, EV_FACTS, EV_ACTIVE, EV_EVENTS, EV_CALL_FAILED
+    EV_FOUND,
+    EV_CLAIMED,
+    EV_RENEWED,
+    EV_RELEASED,
+    EV_COMMITTED,
+    EV_LOADED,
+    EV_FACTS,
+    EV_ACTIVE,
+    EV_EVENTS,
+    EV_CALL_FAILED
 };
 
 /* One session as the store holds it. */
@@ -157,7 +176,7 @@ struct node_event {
                 /* a completion's names, else absent */
                 struct span input, idem, run;
                 uint64_t receipt_sequence;
-            } *events;
+            } * events;
             size_t count;
         } events;
         struct {
@@ -172,11 +191,24 @@ struct node_event {
 
 enum node_effect_type {
     /* calls of the store; each is answered by one event with its id */
-    DO_FOUND, DO_CLAIM, DO_RENEW, DO_RELEASE, DO_COMMIT, DO_LOAD, DO_FACTS, DO_ACTIVE, DO_EVENTS,
+    DO_FOUND,
+    DO_CLAIM,
+    DO_RENEW,
+    DO_RELEASE,
+    DO_COMMIT,
+    DO_LOAD,
+    DO_FACTS,
+    DO_ACTIVE,
+    DO_EVENTS,
     DO_RESEND, /* the call `call`, byte-identical */
     DO_FORGET, /* the call `call` will not be resent */
     /* what leaves the node; each only while the partition's lease is safe */
-    DO_ANSWER, DO_PUBLISH, DO_REPUBLISH, DO_RUN, DO_CANCEL, DO_STOP_EXECUTOR,
+    DO_ANSWER,
+    DO_PUBLISH,
+    DO_REPUBLISH,
+    DO_RUN,
+    DO_CANCEL,
+    DO_STOP_EXECUTOR,
     DO_HEARTBEAT,
     DO_LOST,  /* the partition is not ours: what still waits for it must not leave; its runs are to be cancelled */
     DO_FATAL, /* the store belongs to a cluster configured otherwise */
@@ -185,9 +217,9 @@ enum node_effect_type {
 
 struct lease_call {
     uint32_t partition;
-    uint64_t fence;         /* claim: the highest heard; else ours */
-    uint64_t renewals;      /* renew */
-    struct mk_hex history;  /* claim: for a new record */
+    uint64_t fence;        /* claim: the highest heard; else ours */
+    uint64_t renewals;     /* renew */
+    struct mk_hex history; /* claim: for a new record */
 };
 
 struct node_effect {

@@ -1,5 +1,5 @@
-/* How an input of a kind and handling mode is to be processed: the policy table of semantics-core.md 5.4, policy_version 1.
- * Pure; the table is policy.c. */
+/* How an input of a kind and handling mode is to be processed: the policy table of semantics-core.md 5.4,
+ * policy_version 1. Pure; the table is policy.c. */
 #ifndef MEERKAT_CORE_POLICY_H
 #define MEERKAT_CORE_POLICY_H
 
@@ -32,8 +32,8 @@ struct policy {
     bool immediate, interrupt, wake_if_idle; /* what AcceptWithCompletion is given */
 };
 
-/* busy: phase Running, or the executor reports a live turn boundary. running: phase Running only (what peer steer asks).
- * silent: a peer_request whose intent the session silenced. Defined for every combination. */
+/* busy: phase Running, or the executor reports a live turn boundary. running: phase Running only (what peer steer
+ * asks). silent: a peer_request whose intent the session silenced. Defined for every combination. */
 struct policy policy_of(const struct mk_input *input, bool busy, bool running, bool silent);
 
 const char *apply_mode_name(enum apply_mode mode);

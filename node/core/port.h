@@ -1,6 +1,6 @@
-/* What the node needs of the world: five ports, each with a real implementation, a simulated one, and one conformance suite
- * (tests/conformance). All run on the node's one thread and none may block. A port never calls back from inside a hook: an
- * answer comes later, through the driver's functions (node/driver.h). */
+/* What the node needs of the world: five ports, each with a real implementation, a simulated one, and one conformance
+ * suite (tests/conformance). All run on the node's one thread and none may block. A port never calls back from inside a
+ * hook: an answer comes later, through the driver's functions (node/driver.h). */
 #ifndef MEERKAT_CORE_PORT_H
 #define MEERKAT_CORE_PORT_H
 
@@ -23,14 +23,16 @@ enum store_verdict {
 
 struct store_reply {
     enum store_verdict verdict;
-    const struct span *items; /* the reply, flat; integers as decimal text; nil as an absent span. Borrowed for the call */
+    const struct span
+        *items; /* the reply, flat; integers as decimal text; nil as an absent span. Borrowed for the call */
     size_t count;
     struct span error;
 };
 
 struct store_ops {
-    /* Sends a call; its reply comes once, as driver_store_reply(tag, ...), replies in order of the calls of one connection.
-     * False: there is no connection, or too much is in flight; nothing was sent and no reply comes. Copies what it needs. */
+    /* Sends a call; its reply comes once, as driver_store_reply(tag, ...), replies in order of the calls of one
+     * connection. False: there is no connection, or too much is in flight; nothing was sent and no reply comes. Copies
+     * what it needs. */
     bool (*call)(void *self, uint64_t tag, const struct store_call *call);
     /* Changes are also told through driver_store_up. */
     bool (*connected)(void *self);
@@ -44,7 +46,8 @@ struct store_port {
 /* --- bus --- */
 
 struct bus_ops {
-    /* Hands one whole frame (topic, zero byte, map) to the bus. Never fails and never waits: a bus may lose it. Copies. */
+    /* Hands one whole frame (topic, zero byte, map) to the bus. Never fails and never waits: a bus may lose it. Copies.
+     */
     void (*publish)(void *self, struct span frame);
 };
 

@@ -1,7 +1,7 @@
 /* Queries that no session answers: `events`, read page by page from the partition's outbox, and the node's own. */
 #include "node/core/node_impl.h"
 
-#define PAGE_ENTRIES 500 /* outbox entries looked at in one call */
+#define PAGE_ENTRIES    500 /* outbox entries looked at in one call */
 #define SESSIONS_LISTED 1000
 
 static void replay_free(struct node *node, struct replay *replay)
@@ -39,7 +39,8 @@ void replay_start(struct node *node, struct slot *slot, const struct mk_command 
     id_set(&replay->re, command->h.id);
     id_set(&replay->to, command->reply_to);
     replay->from = command->args.from;
-    replay->limit = command->args.limit && command->args.limit < EVENTS_PAGE_MAX ? command->args.limit : EVENTS_PAGE_MAX;
+    replay->limit =
+        command->args.limit && command->args.limit < EVENTS_PAGE_MAX ? command->args.limit : EVENTS_PAGE_MAX;
     const struct stage *stage = &slot->session->stage; /* what is staged is not stored: it does not count yet */
     uint64_t next = stage->open ? stage->before->next_event : slot->session->core.next_event;
     replay->head = next ? next - 1 : 0;
@@ -223,8 +224,10 @@ void node_query(struct node *node, const struct mk_command *command)
     else if (answer->data && (command->op == MK_OP_NODE_STATE || command->op == MK_OP_PING))
         put_node(node, answer->data);
     else
-        answer->as.result = (struct mk_result){
-            .re = id_span(&answer->re), .error = MK_ERR_UNKNOWN_OP, .final = true, .message = span_of(mk_err_text(MK_ERR_UNKNOWN_OP))};
+        answer->as.result = (struct mk_result){.re = id_span(&answer->re),
+                                               .error = MK_ERR_UNKNOWN_OP,
+                                               .final = true,
+                                               .message = span_of(mk_err_text(MK_ERR_UNKNOWN_OP))};
     if (answer->as.result.ok)
         answer->as.result.data = answer->data;
     answer_now(node, answer, NULL);

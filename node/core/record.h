@@ -1,5 +1,5 @@
-/* What is durable of a session, as plain structs: the codec packs and reads them (codec/record.h), docs/keys.md documents
- * them. Spans borrow: from the session when packed, from the stored bytes when read. */
+/* What is durable of a session, as plain structs: the codec packs and reads them (codec/record.h), docs/keys.md
+ * documents them. Spans borrow: from the session when packed, from the stored bytes when read. */
 #ifndef MEERKAT_CORE_RECORD_H
 #define MEERKAT_CORE_RECORD_H
 
@@ -8,23 +8,39 @@
 #include "node/core/policy.h"
 
 #define SESSION_RECORD_VERSION 1
-#define INPUT_RECORD_VERSION 1
-#define FACT_RECORD_VERSION 1
+#define INPUT_RECORD_VERSION   1
+#define FACT_RECORD_VERSION    1
 
 enum input_phase {
-    INPUT_QUEUED, INPUT_STAGED, INPUT_APPLIED, INPUT_APPLIED_PENDING_CONSUMPTION, /* not terminal, up to here */
-    INPUT_CONSUMED, INPUT_SUPERSEDED, INPUT_COALESCED, INPUT_ABANDONED, INPUT_PHASE_COUNT
+    INPUT_QUEUED,
+    INPUT_STAGED,
+    INPUT_APPLIED,
+    INPUT_APPLIED_PENDING_CONSUMPTION, /* not terminal, up to here */
+    INPUT_CONSUMED,
+    INPUT_SUPERSEDED,
+    INPUT_COALESCED,
+    INPUT_ABANDONED,
+    INPUT_PHASE_COUNT
 };
 
 enum abandon_reason {
-    ABANDON_NONE, ABANDON_RETIRED, ABANDON_RESET, ABANDON_STOPPED, ABANDON_DESTROYED, ABANDON_CANCELLED,
-    ABANDON_MAX_ATTEMPTS_EXHAUSTED, ABANDON_DEADLINE_PASSED, ABANDON_NODE_DEATHS, ABANDON_WITHDRAWN, ABANDON_REASON_COUNT
+    ABANDON_NONE,
+    ABANDON_RETIRED,
+    ABANDON_RESET,
+    ABANDON_STOPPED,
+    ABANDON_DESTROYED,
+    ABANDON_CANCELLED,
+    ABANDON_MAX_ATTEMPTS_EXHAUSTED,
+    ABANDON_DEADLINE_PASSED,
+    ABANDON_NODE_DEATHS,
+    ABANDON_WITHDRAWN,
+    ABANDON_REASON_COUNT
 };
 
 const char *input_phase_name(enum input_phase phase);
 const char *abandon_reason_name(enum abandon_reason reason);
-enum input_phase input_phase_parse(struct span text);        /* COUNT when unknown */
-enum abandon_reason abandon_reason_parse(struct span text);  /* COUNT when unknown */
+enum input_phase input_phase_parse(struct span text);       /* COUNT when unknown */
+enum abandon_reason abandon_reason_parse(struct span text); /* COUNT when unknown */
 
 /* A run as it is durable before the executor is called (design section 5, rule 3). */
 struct run_record {
@@ -35,11 +51,11 @@ struct run_record {
     size_t input_count;
 };
 
-/* The head of a session: hash `s`, field = session id. Its stored form starts with the active admission sequences in clear
- * text, so that a script can fetch the rows that belong to it. */
+/* The head of a session: hash `s`, field = session id. Its stored form starts with the active admission sequences in
+ * clear text, so that a script can fetch the rows that belong to it. */
 struct session_record {
     uint64_t version;
-    enum phase phase; /* the durable projection */
+    enum phase phase;          /* the durable projection */
     bool registered, attached; /* attached: an executor holds the registration (D17) */
     bool stop_deferred;
     struct binding binding;
@@ -50,8 +66,8 @@ struct session_record {
     uint64_t created_ms, updated_ms;
     struct mk_id last_run;
     uint64_t last_receipt_sequence; /* of last_run: the next receipt of the same run is n + 1 (D3) */
-    const struct run_record *run; /* NULL: none */
-    const uint64_t *active;       /* admission sequences of the active inputs, ascending */
+    const struct run_record *run;   /* NULL: none */
+    const uint64_t *active;         /* admission sequences of the active inputs, ascending */
     size_t active_count;
 };
 
@@ -71,23 +87,23 @@ struct input_record {
     uint64_t admitted_ms, deadline_at_ms; /* store time; 0 = no deadline */
 };
 
-/* What is remembered of a name: hash `t`, field = session id "/" kind letter "/" name. Written with the admission (or the
- * command), replaced when the input goes terminal. */
+/* What is remembered of a name: hash `t`, field = session id "/" kind letter "/" name. Written with the admission (or
+ * the command), replaced when the input goes terminal. */
 enum fact_kind { FACT_INPUT /* i */, FACT_KEY /* k */, FACT_COMMAND /* c */, FACT_RECEIPT /* r */, FACT_KIND_COUNT };
 
 struct fact_record {
     uint64_t version;
     enum fact_kind kind;
-    uint64_t at_ms; /* store time */
-    uint64_t stamp; /* fence: makes a record that a half-done commit wrote recognisable as its own */
-    uint64_t digest;             /* of the input's kind and body, or of the command */
-    struct span input;           /* key: the input's id */
-    enum input_phase phase;      /* input */
-    enum abandon_reason reason;  /* input, abandoned */
-    enum mk_outcome outcome;     /* input, terminal */
-    uint64_t event;              /* input, terminal: the number of its completion */
-    uint64_t attempts;           /* input, terminal */
-    struct span run;             /* input, terminal: its last run */
+    uint64_t at_ms;             /* store time */
+    uint64_t stamp;             /* fence: makes a record that a half-done commit wrote recognisable as its own */
+    uint64_t digest;            /* of the input's kind and body, or of the command */
+    struct span input;          /* key: the input's id */
+    enum input_phase phase;     /* input */
+    enum abandon_reason reason; /* input, abandoned */
+    enum mk_outcome outcome;    /* input, terminal */
+    uint64_t event;             /* input, terminal: the number of its completion */
+    uint64_t attempts;          /* input, terminal */
+    struct span run;            /* input, terminal: its last run */
     struct span bytes; /* input, terminal: its completion, a whole message; command: its result; receipt: the receipt */
 };
 

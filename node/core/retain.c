@@ -1,20 +1,21 @@
-/* Retention (design section 5, rule 8). What is remembered of an input, its completion's message, its names and its receipt, is
- * kept for a time and up to a number of bytes a partition, oldest first, and never forgotten younger than RETAIN_MS_MIN.
+/* Retention (design section 5, rule 8). What is remembered of an input, its completion's message, its names and its
+ * receipt, is kept for a time and up to a number of bytes a partition, oldest first, and never forgotten younger than
+ * RETAIN_MS_MIN.
  *
  * The outbox is the history in order. Page by page from its beginning:
- *   what is old enough -> a trim for each completion's session, which forgets the names and moves its horizon, as any event does
- *   all of them durable -> the page's entries are deleted with the partition's next commit
- * A crash between the two only repeats the first. */
+ *   what is old enough -> a trim for each completion's session, which forgets the names and moves its horizon, as any
+ * event does all of them durable -> the page's entries are deleted with the partition's next commit A crash between the
+ * two only repeats the first. */
 #include "node/core/node_impl.h"
 
 #include <stdio.h>
 
 #define LOOK_EVERY_MS 60000 /* at each partition that has a history */
-#define PAGE_ENTRIES 64
+#define PAGE_ENTRIES  64
 
 static bool settled(const struct partition *partition)
 {
-    return partition->state == PARTITION_OWNED && !partition->trim_call && !partition->trim_waiting && !partition->trim_to;
+    return partition->state == PARTITION_OWNED && !partition->trim_call && !partition->trim_waiting;
 }
 
 static uint64_t sequence_of(struct span id)
@@ -40,6 +41,9 @@ void retain_tick(struct node *node)
         effect->partition = partition->id;
         effect->fence = partition->fence;
         effect->as.events.count = PAGE_ENTRIES;
+        if (partition->trim_to) /* what lies before only waits for a commit to go with */
+            snprintf(effect->as.events.from, sizeof effect->as.events.from, "%llu-%llu",
+                     (unsigned long long)partition->trim_to, (unsigned long long)UINT64_MAX);
         partition->trim_due_ms = node->now_ms + LOOK_EVERY_MS;
     }
 }
@@ -52,14 +56,18 @@ static uint64_t cutoff(const struct node *node, const struct partition *partitio
     return now > keep ? now - keep : 0;
 }
 
-/* Events of one commit stand together and are judged by their first; the page's last commit may go on in the next page. */
+/* The events of one commit are one entry: it goes when the last of them is old enough. A page holds whole entries. */
 static size_t old_ones(const struct node *node, const struct partition *partition, const struct node_event *event)
 {
     uint64_t before = cutoff(node, partition);
     const struct outbox_event *events = event->as.events.events;
     size_t count = 0;
-    while (count < event->as.events.count && events[count].ts < before && sequence_of(events[count].id) <= partition->published)
+    while (count < event->as.events.count && events[count].ts < before &&
+           sequence_of(events[count].id) <= partition->published)
         count++;
+    bool cut = count < event->as.events.count;
+    while (cut && count && sequence_of(events[count].id) == sequence_of(events[count - 1].id))
+        count--;
     return count;
 }
 
@@ -77,7 +85,8 @@ static bool forget(struct node *node, struct partition *partition, const struct 
     id_set(&trim.idem, item->idem);
     if (span_given(item->run) && item->run.bytes < 40) {
         char name[64];
-        int bytes = snprintf(name, sizeof name, "%.*s.%llu", SPAN_ARGS(item->run), (unsigned long long)item->receipt_sequence);
+        int bytes =
+            snprintf(name, sizeof name, "%.*s.%llu", SPAN_ARGS(item->run), (unsigned long long)item->receipt_sequence);
         id_set(&trim.receipt, (struct span){name, (size_t)bytes});
     }
     partition->trim_waiting++;
@@ -102,19 +111,20 @@ bool retain_page(struct node *node, const struct node_event *event)
     if (event->as.events.status != LEASE_HELD || partition->state != PARTITION_OWNED)
         return true;
     size_t count = old_ones(node, partition, event);
-    uint64_t bytes = 0, last = 0;
+    uint64_t before = partition->trim_to, bytes = partition->trim_bytes;
     partition->trim_waiting = 1; /* the page itself: nothing is deleted before all of it was looked at */
     for (size_t i = 0; i < count; i++) {
         const struct outbox_event *item = &event->as.events.events[i];
-        if (!forget(node, partition, item))
+        if (!forget(node, partition, item)) {
+            partition->trim_to = before;
+            partition->trim_bytes = bytes;
             break;
-        bytes += item->message.bytes;
-        last = sequence_of(item->id);
+        }
+        partition->trim_bytes += item->message.bytes;
+        partition->trim_to = sequence_of(item->id);
     }
-    partition->trim_to = last;
-    partition->trim_bytes = bytes < partition->bytes ? bytes : partition->bytes;
     partition->trim_waiting--;
-    if (last) /* there may be more */
+    if (partition->trim_to != before) /* there may be more */
         partition->trim_due_ms = node->now_ms;
     return true;
 }

@@ -1,6 +1,7 @@
-/* The calls of the store, in the core's words. The codec turns a call into flat arguments and a reply back into these structs
- * (codec/script.h says the form); redis/lua holds the scripts; docs/keys.md documents keys and records. All times are the
- * store's, in ms. Status words come from the store, which compares owner, incarnation and fence inside every call. */
+/* The calls of the store, in the core's words. The codec turns a call into flat arguments and a reply back into these
+ * structs (codec/script.h says the form); redis/lua holds the scripts; docs/keys.md documents keys and records. All
+ * times are the store's, in ms. Status words come from the store, which compares owner, incarnation and fence inside
+ * every call. */
 #ifndef MEERKAT_CORE_SCRIPT_H
 #define MEERKAT_CORE_SCRIPT_H
 

@@ -1,12 +1,13 @@
-/* One session: its machine, its ledger of inputs, its numbers, and the stage on which an event's changes wait for the store.
+/* One session: its machine, its ledger of inputs, its numbers, and the stage on which an event's changes wait for the
+ * store.
  *
  * Pure. The node (node.c) drives it so:
  *   session_apply(event)*  ->  the stage holds what changed and what is to be said
  *   stage.wants not empty  ->  session_undo, read the facts, session_know, apply the same events again
  *   stage.durable          ->  one section of a commit; then session_commit, or session_undo + session_know + again
  *   not durable            ->  session_commit at once
- * Nothing of a stage is said, published or executed before session_commit. While a section is in flight no event is applied.
- * One file writes each struct: ledger.c the ledger, session.c the rest; everybody else reads. */
+ * Nothing of a stage is said, published or executed before session_commit. While a section is in flight no event is
+ * applied. One file writes each struct: ledger.c the ledger, session.c the rest; everybody else reads. */
 #ifndef MEERKAT_CORE_SESSION_H
 #define MEERKAT_CORE_SESSION_H
 
@@ -19,15 +20,15 @@
 /* What the session may know of the world while it applies an event. Borrowed for the call, but node: for ever. */
 struct session_ctx {
     const struct mk_mem *mem;
-    uint64_t now_ms;   /* this node's clock: backoff */
-    uint64_t store_ms; /* the store's clock, as well as it is known: deadlines, durable times */
+    uint64_t now_ms;    /* this node's clock: backoff */
+    uint64_t store_ms;  /* the store's clock, as well as it is known: deadlines, durable times */
     uint64_t random[2]; /* fresh for every event: ids of runs and epochs are made of it */
     uint64_t fence;     /* of the partition, now */
     struct span node;
-    bool hold_runs;   /* the node is leaving: no run is selected */
-    bool live_boundary;                                        /* the executor offers a live turn boundary */
-    bool auto_register;                                        /* a valid input creates the session */
-    bool (*executor_known)(void *self, struct span name);      /* "" or absent: the default one */
+    bool hold_runs;                                       /* the node is leaving: no run is selected */
+    bool live_boundary;                                   /* the executor offers a live turn boundary */
+    bool auto_register;                                   /* a valid input creates the session */
+    bool (*executor_known)(void *self, struct span name); /* "" or absent: the default one */
     void *self;
 };
 
@@ -48,20 +49,20 @@ struct fact_want {
     struct mk_id name;
 };
 
-/* A record for hash `t`. condition: the name must be unknown to the store (or hold exactly this record), else the section is
- * skipped. Without condition: it replaces what is there. */
+/* A record for hash `t`. condition: the name must be unknown to the store (or hold exactly this record), else the
+ * section is skipped. Without condition: it replaces what is there. */
 struct fact_write {
     struct fact_write *next;
     bool condition;
     bool forget; /* the name is to be deleted */
     struct mk_id name;
     struct fact_record record;
-    struct mk_blob *hold;               /* keeps record.bytes alive, or NULL */
-    struct staged_event *completion;    /* terminal input: record.bytes is this event's encoding */
-    struct answer *result;              /* command: record.bytes is this answer's encoding, a result */
-    struct mk_doc *receipt;             /* receipt: record.bytes is this, packed; owned */
-    struct admitted *input;             /* keeps the record's other spans alive, or NULL */
-    struct mk_id run;                   /* storage of record.run */
+    struct mk_blob *hold;            /* keeps record.bytes alive, or NULL */
+    struct staged_event *completion; /* terminal input: record.bytes is this event's encoding */
+    struct answer *result;           /* command: record.bytes is this answer's encoding, a result */
+    struct mk_doc *receipt;          /* receipt: record.bytes is this, packed; owned */
+    struct admitted *input;          /* keeps the record's other spans alive, or NULL */
+    struct mk_id run;                /* storage of record.run */
 };
 
 /* --- what an event leads to, once committed --- */
@@ -74,10 +75,10 @@ struct staged_event {
         struct mk_completion completion;
         struct mk_effect effect;
     } as;
-    struct mk_doc *data;        /* effect's data; owned */
-    struct mk_blob *result;     /* completion's result; kept */
-    struct mk_blob *text;       /* completion's error message, reason or receipt digest; an executor event's name; kept */
-    struct mk_session_id session;              /* storage of spans in `as`, with the next */
+    struct mk_doc *data;    /* effect's data; owned */
+    struct mk_blob *result; /* completion's result; kept */
+    struct mk_blob *text;   /* completion's error message, reason or receipt digest; an executor event's name; kept */
+    struct mk_session_id session; /* storage of spans in `as`, with the next */
     struct mk_id run, epoch, input, aggregate, idem;
     struct mk_id waiters[WAITERS_MAX]; /* re/<client> addresses */
     size_t waiter_count;
@@ -89,23 +90,24 @@ enum answer_type { ANSWER_ADMISSION, ANSWER_RESULT };
 struct answer {
     struct answer *next;
     enum answer_type type;
-    struct mk_id to;  /* re/<to>; absent: nobody asked */
+    struct mk_id to; /* re/<to>; absent: nobody asked */
     struct mk_id re;
     union {
         struct mk_admission admission;
         struct mk_result result;
     } as;
-    struct mk_doc *data;     /* result's; owned */
-    struct mk_blob *bytes;   /* a stored completion or result that is answered as it is: admission.completion, or the whole result */
-    struct mk_id existing;   /* storage */
+    struct mk_doc *data; /* result's; owned */
+    struct mk_blob
+        *bytes; /* a stored completion or result that is answered as it is: admission.completion, or the whole result */
+    struct mk_id existing; /* storage */
     char text[REASON_BYTES_MAX];
 };
 
 /* What the executor is to be told. */
 struct executor_order {
-    bool start;            /* the session's current run, by `run` */
-    bool hard_cancel;      /* the run named `cancel` */
-    bool boundary_cancel;  /* the same, cooperatively */
+    bool start;           /* the session's current run, by `run` */
+    bool hard_cancel;     /* the run named `cancel` */
+    bool boundary_cancel; /* the same, cooperatively */
     struct mk_id cancel;
     bool stop; /* the session's executor is done */
 };
@@ -130,7 +132,7 @@ struct stage {
 struct leaving {
     struct mk_id to, re; /* whom to answer; re absent: nobody unregisters */
     uint64_t digest;
-    uint64_t until_ms;   /* by the node's clock: after it, the run is given up */
+    uint64_t until_ms; /* by the node's clock: after it, the run is given up */
 };
 
 /* What session_undo goes back over: everything that an event may change. */
@@ -203,8 +205,8 @@ enum session_event_type {
     EV_SESSION_COMMAND,  /* command: every op of a session but `events`, which the node answers */
     EV_SESSION_RUN_DONE, /* done; for another run or attempt than the current one: ignored */
     EV_SESSION_TICK,     /* backoff or a deadline is due */
-    EV_SESSION_REBIND,   /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
-    EV_SESSION_TRIM      /* trim: what is remembered of an old input is forgotten (rule 8) */
+    EV_SESSION_REBIND, /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
+    EV_SESSION_TRIM    /* trim: what is remembered of an old input is forgotten (rule 8) */
 };
 
 struct session_event {
@@ -219,26 +221,26 @@ struct session_event {
 struct session *session_new(const struct mk_mem *mem, struct span id, uint32_t partition);
 
 /* The same from its records; rows in any order. The caller stages EV_SESSION_REBIND next.
- *   errors   QUARANTINED (the head cannot be used: note says why; *out is NULL), OVERLOADED (no memory). A row that cannot be
- *            used is left out and counted in *bad_rows (D7). */
+ *   errors   QUARANTINED (the head cannot be used: note says why; *out is NULL), OVERLOADED (no memory). A row that
+ * cannot be used is left out and counted in *bad_rows (D7). */
 enum mk_err session_restore(struct session **out, const struct mk_mem *mem, struct span id, uint32_t partition,
                             const struct session_record *head, const struct input_record *rows, size_t row_count,
                             struct span state, size_t *bad_rows, struct mk_note *note);
 void session_free(struct session *session); /* NULL is allowed */
 
-/* Applies one event to the stage, opening it when it is not open. Never fails: what could not be done is an answer, a want,
- * or stage.failed. After a want nothing more is applied until it is undone. */
+/* Applies one event to the stage, opening it when it is not open. Never fails: what could not be done is an answer, a
+ * want, or stage.failed. After a want nothing more is applied until it is undone. */
 void session_apply(struct session *session, const struct session_ctx *ctx, const struct session_event *event);
 
-/* The stage is durable (or needed no store): it becomes the truth, the caller has taken what it wanted from the stage, which
- * is emptied here. */
+/* The stage is durable (or needed no store): it becomes the truth, the caller has taken what it wanted from the stage,
+ * which is emptied here. */
 void session_commit(struct session *session);
 
 /* The session as it was before the stage was opened; everything staged is gone. Facts stay. */
 void session_undo(struct session *session);
 
-/* Tells what the store holds of a name; `record` NULL: nothing. Copies. False: no memory. `bytes`: the stored record, which
- * `record`'s spans point into. */
+/* Tells what the store holds of a name; `record` NULL: nothing. Copies. False: no memory. `bytes`: the stored record,
+ * which `record`'s spans point into. */
 bool session_know(struct session *session, enum fact_kind kind, struct span name, const struct fact_record *record,
                   struct span bytes);
 void session_forget(struct session *session); /* drops the facts */
@@ -257,7 +259,8 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
 /* Nothing runs, waits or is staged: it may leave memory. */
 bool session_idle(const struct session *session);
 
-/* No promise or invariant is broken by the session as it stands; else a sentence. Checked by the node after every event. */
+/* No promise or invariant is broken by the session as it stands; else a sentence. Checked by the node after every
+ * event. */
 const char *session_broken(const struct session *session);
 
 #endif

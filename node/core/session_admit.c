@@ -395,8 +395,8 @@ static void accepted(const struct turn_of *turn, const struct mk_input *input, c
     }
 }
 
-/* An input makes its session able to run it: registered, bound, with an executor (P8). What is retired, stopped or on its way out
- * was refused before. */
+/* An input makes its session able to run it: registered, bound, with an executor (P8). What is retired, stopped or on
+ * its way out was refused before. */
 static bool made_ready(const struct turn_of *turn, const struct mk_input *input)
 {
     const struct session_core *core = &turn->session->core;

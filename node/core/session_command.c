@@ -211,8 +211,9 @@ static bool executor_there(const struct turn_of *turn, const struct mk_command *
     return !ctx->executor_known || ctx->executor_known(ctx->self, command->args.executor);
 }
 
-/* D5, L11: registering a stopped session revives it, with its identity and bindings. With auto_register a session that can work is
- * bound and gets its executor at once, as with its first input: nothing that is sent to it later waits for one (P8). */
+/* D5, L11: registering a stopped session revives it, with its identity and bindings. With auto_register a session that
+ * can work is bound and gets its executor at once, as with its first input: nothing that is sent to it later waits for
+ * one (P8). */
 static void do_register(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;

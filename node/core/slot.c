@@ -121,7 +121,8 @@ static bool copy_message(const struct mk_mem *mem, struct queued *queued, const 
     return true;
 }
 
-struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes)
+struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame,
+                          size_t bytes)
 {
     struct queued *queued = mem_alloc(mem, sizeof *queued);
     if (!queued)

@@ -1,5 +1,5 @@
-/* A slot: a session's place in this node. The table finds slots by session id, by partition, by the time that is next due, and by
- * age of last use. Private to the node's core; slot.c writes the links, node*.c the rest. */
+/* A slot: a session's place in this node. The table finds slots by session id, by partition, by the time that is next
+ * due, and by age of last use. Private to the node's core; slot.c writes the links, node*.c the rest. */
 #ifndef MEERKAT_CORE_SLOT_H
 #define MEERKAT_CORE_SLOT_H
 
@@ -34,13 +34,13 @@ struct slot {
     struct mk_session_id id;
     uint32_t partition;
     enum slot_state state;
-    enum mk_err trouble;  /* why it is quarantined */
-    struct session *session; /* NULL while loading and in quarantine */
-    uint64_t call;        /* LOADING, READING: the call that will answer; 0: not asked yet */
-    bool asking;          /* in the node's list of slots to be asked for */
-    bool dirty;           /* in the group's list: its stage waits for a commit */
-    bool running;         /* the executor has a run of it */
-    unsigned rounds;      /* times the present stage was undone for more knowledge */
+    enum mk_err trouble;        /* why it is quarantined */
+    struct session *session;    /* NULL while loading and in quarantine */
+    uint64_t call;              /* LOADING, READING: the call that will answer; 0: not asked yet */
+    bool asking;                /* in the node's list of slots to be asked for */
+    bool dirty;                 /* in the group's list: its stage waits for a commit */
+    bool running;               /* the executor has a run of it */
+    unsigned rounds;            /* times the present stage was undone for more knowledge */
     struct queued_list queue;   /* to be applied */
     struct queued_list applied; /* in the open stage: applied again after an undo */
     uint64_t used_ms, due_ms, staged_ms;
@@ -67,7 +67,7 @@ struct slot *slot_find(const struct slot_table *table, struct span id);
 struct slot *slot_add(struct slot_table *table, struct span id, uint32_t partition, uint64_t now_ms);
 void slot_remove(struct slot_table *table, struct slot *slot); /* frees it with all it holds */
 void slot_touch(struct slot_table *table, struct slot *slot, uint64_t now_ms);
-void slot_expire(struct slot_table *table, struct slot *slot); /* as if it had not been used for ever */
+void slot_expire(struct slot_table *table, struct slot *slot);               /* as if it had not been used for ever */
 void slot_due(struct slot_table *table, struct slot *slot, uint64_t due_ms); /* UINT64_MAX: never */
 struct slot *slot_first_due(const struct slot_table *table);                 /* NULL: none */
 
@@ -76,7 +76,8 @@ void queued_push(struct queued_list *list, struct queued *queued);
 struct queued *queued_pop(struct queued_list *list);
 void queued_prepend(struct queued_list *to, struct queued_list *from); /* all of `from`, in order, before `to` */
 /* Copies the message; keeps the frame. NULL: no memory. */
-struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame, size_t bytes);
+struct queued *queued_new(const struct mk_mem *mem, const struct session_event *event, struct mk_blob *frame,
+                          size_t bytes);
 void queued_free(const struct mk_mem *mem, struct queued *queued);
 
 #endif

@@ -1,5 +1,5 @@
-/* A borrowed run of bytes. `at` may be NULL only when `bytes` is 0: an absent value. An empty value that is present has a
- * non-NULL `at`. Whoever hands out a span says how long it lives; nobody frees one. */
+/* A borrowed run of bytes. `at` may be NULL only when `bytes` is 0: an absent value. An empty value that is present has
+ * a non-NULL `at`. Whoever hands out a span says how long it lives; nobody frees one. */
 #ifndef MEERKAT_CORE_SPAN_H
 #define MEERKAT_CORE_SPAN_H
 
@@ -14,7 +14,7 @@ struct span {
 };
 
 #define SPAN_LIT(text) ((struct span){(text), sizeof(text) - 1})
-#define SPAN_ARGS(s) (int)(s).bytes, (s).at ? (s).at : "" /* for "%.*s" */
+#define SPAN_ARGS(s)   (int)(s).bytes, (s).at ? (s).at : "" /* for "%.*s" */
 
 static inline struct span span_of(const char *text)
 {

@@ -1,11 +1,13 @@
-/* Slots and their stages: events are applied as far as they go, undone when the session must know more, and released once they
- * are durable. */
+/* Slots and their stages: events are applied as far as they go, undone when the session must know more, and released
+ * once they are durable. */
 #include "node/core/node_impl.h"
 
 #include <assert.h>
 
 #define STAGE_EVENTS_MAX 64 /* applied before a commit takes the stage: bounds a section */
-#define ROUNDS_MAX (2 * STAGE_EVENTS_MAX) /* undone for more knowledge; each round learns a name, so more is a fault */
+#define ROUNDS_MAX                                                                                                     \
+    (2 * STAGE_EVENTS_MAX) /* undone for more knowledge; each round learns a name, so more is a fault                  \
+                            */
 
 static struct session_ctx context(struct node *node, const struct slot *slot)
 {
@@ -79,7 +81,9 @@ struct slot *slot_for(struct node *node, struct span session, uint32_t partition
 
 static void refuse(struct node *node, const struct slot *slot, const struct session_event *event, enum mk_err why)
 {
-    struct span to = event->input ? event->input->reply_to : event->command ? event->command->reply_to : (struct span){NULL, 0};
+    struct span to = event->input     ? event->input->reply_to
+                     : event->command ? event->command->reply_to
+                                      : (struct span){NULL, 0};
     if (!span_given(to))
         return;
     struct answer *answer = mem_alloc(node->mem, sizeof *answer);
@@ -89,7 +93,8 @@ static void refuse(struct node *node, const struct slot *slot, const struct sess
     id_set(&answer->re, event->input ? event->input->h.id : event->command->h.id);
     if (event->input) {
         answer->type = ANSWER_ADMISSION;
-        answer->as.admission = (struct mk_admission){.outcome = MK_REJECTED, .reason = why, .durability = event->input->durability};
+        answer->as.admission =
+            (struct mk_admission){.outcome = MK_REJECTED, .reason = why, .durability = event->input->durability};
         answer->as.admission.re = id_span(&answer->re);
         answer->as.admission.session = session_id_span(&slot->id);
         answer->as.admission.final = mk_err_final(why);
@@ -105,7 +110,8 @@ static void refuse(struct node *node, const struct slot *slot, const struct sess
 
 static bool full(const struct node *node, size_t bytes)
 {
-    return node->seen.held_events >= node->config.held_events_max || node->seen.held_bytes + bytes > node->config.held_bytes_max;
+    return node->seen.held_events >= node->config.held_events_max ||
+           node->seen.held_bytes + bytes > node->config.held_bytes_max;
 }
 
 static void let_go(struct node *node, const struct slot *slot, struct queued *queued)
@@ -117,7 +123,8 @@ static void let_go(struct node *node, const struct slot *slot, struct queued *qu
     queued_free(node->mem, queued);
 }
 
-void slot_give(struct node *node, struct slot *slot, const struct session_event *event, struct mk_blob *frame, size_t bytes)
+void slot_give(struct node *node, struct slot *slot, const struct session_event *event, struct mk_blob *frame,
+               size_t bytes)
 {
     bool from_bus = event->input || event->command;
     if (from_bus && slot->state == SLOT_QUARANTINED) {
@@ -186,7 +193,8 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
     }
 }
 
-/* No memory while the stage was built: nothing of it happened. Inputs and commands are refused, the rest is tried again later. */
+/* No memory while the stage was built: nothing of it happened. Inputs and commands are refused, the rest is tried again
+ * later. */
 static void stage_failed(struct node *node, struct slot *slot)
 {
     slot_again(slot);
@@ -215,9 +223,11 @@ static void need_facts(struct node *node, struct slot *slot)
 static void apply_one(struct node *node, struct slot *slot, struct queued *queued)
 {
     struct session_ctx ctx = context(node, slot);
-    struct session_event event = {
-        .type = queued->type, .input = queued->input, .command = queued->command, .done = queued->done,
-        .trim = queued->trim};
+    struct session_event event = {.type = queued->type,
+                                  .input = queued->input,
+                                  .command = queued->command,
+                                  .done = queued->done,
+                                  .trim = queued->trim};
     session_apply(slot->session, &ctx, &event);
 }
 
@@ -353,7 +363,8 @@ static void release_events(struct node *node, struct slot *slot, const struct pa
     stage->events_end = &stage->events;
 }
 
-static void order_executor(struct node *node, struct slot *slot, const struct partition *partition, const struct executor_order *order)
+static void order_executor(struct node *node, struct slot *slot, const struct partition *partition,
+                           const struct executor_order *order)
 {
     struct node_effect *effect;
     if ((order->hard_cancel || order->boundary_cancel) && (effect = emit(node, DO_CANCEL))) {
@@ -426,7 +437,8 @@ static bool ask_records(struct node *node, struct slot **slots, size_t count)
     return true;
 }
 
-/* One call for many sessions' records; one for each session's facts. What cannot be asked now stays for the next turn. */
+/* One call for many sessions' records; one for each session's facts. What cannot be asked now stays for the next turn.
+ */
 void slots_turn_end(struct node *node)
 {
     struct slot *loads[LOADS_MAX];
@@ -516,7 +528,8 @@ void slot_fact(struct node *node, const struct node_event *event)
         partition_lose(node, partition_at(node, slot->partition), "a read was refused: another owner");
         return;
     }
-    bool known = session_know(slot->session, event->as.fact.kind, event->as.fact.name, event->as.fact.record, event->as.fact.bytes);
+    bool known = session_know(slot->session, event->as.fact.kind, event->as.fact.name, event->as.fact.record,
+                              event->as.fact.bytes);
     if (!known || !event->as.fact.last) {
         if (!known) /* no memory: the whole question again */
             ask(node, slot);
@@ -562,7 +575,8 @@ static void evict_idle(struct node *node)
 {
     for (struct slot *slot = node->slots.oldest; slot && slot->used_ms + node->config.idle_evict_ms <= node->now_ms;) {
         struct slot *next = slot->age_next;
-        bool idle = slot->state == SLOT_READY && !slot->queue.first && !slot->applied.first && session_idle(slot->session);
+        bool idle =
+            slot->state == SLOT_READY && !slot->queue.first && !slot->applied.first && session_idle(slot->session);
         if (idle)
             slot_drop(node, slot);
         else

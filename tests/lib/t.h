@@ -14,11 +14,11 @@
 
 /* Memory for the core whose nth allocation fails, and which knows what is still out. */
 struct test_mem {
-    struct mk_mem mem;   /* give &t->mem to the core */
-    size_t live;         /* allocations not freed */
-    size_t count;        /* allocations so far */
-    size_t fail_at;      /* this one (from 1) returns NULL; 0: none */
-    int fail_all_after;  /* and all after it, if set */
+    struct mk_mem mem;  /* give &t->mem to the core */
+    size_t live;        /* allocations not freed */
+    size_t count;       /* allocations so far */
+    size_t fail_at;     /* this one (from 1) returns NULL; 0: none */
+    int fail_all_after; /* and all after it, if set */
 };
 
 void test_mem_init(struct test_mem *t);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/invariants.h"
 #include "tests/sim/sim.h"
 
 #define ONE SPAN_LIT("\x01") /* msgpack 1 */
@@ -31,6 +32,13 @@ static void expect_count(struct sim *s, const char *what, uint64_t is, uint64_t 
 {
     if (!sim_is_broken(s) && is != wanted)
         sim_broken(s, "scenario", "%s: %llu, not %llu", what, (unsigned long long)is, (unsigned long long)wanted);
+}
+
+/* Whether the store remembers the input of the first counter. */
+static uint64_t remembered(struct sim *s, const struct item *item)
+{
+    struct fact_record fact;
+    return checks_fact(s, SPAN_LIT("counter-0"), FACT_INPUT, sim_item_id(item), &fact);
 }
 
 /* --- the stories --- */
@@ -196,6 +204,23 @@ static void a_node_paused_beyond_its_lease_leaves_one_history(struct sim *s)
     expect_count(s, "completions", checks_completions(s, "counter-0"), 2);
 }
 
+static void what_is_older_than_its_retention_is_forgotten_and_the_rest_stays(struct sim *s)
+{
+    struct item *old = sim_send(s, "counter-0", ONE);
+    await(s, old, sim_item_closed);
+    sim_run_for(s, 10 * 60 * SECOND);
+    struct item *young = sim_send(s, "counter-0", ONE);
+    await(s, young, sim_item_closed);
+    expect_count(s, "remembered after 10 minutes", remembered(s, old) + remembered(s, young), 2);
+    sim_run_for(s, 8 * 60 * SECOND);
+    expect_count(s, "the old one is remembered after 18 minutes", remembered(s, old), 0);
+    expect_count(s, "the young one is remembered after 18 minutes", remembered(s, young), 1);
+    struct item *next = sim_send(s, "counter-0", ONE);
+    await(s, next, sim_item_closed);
+    expect_answer(s, next, "completed");
+    expect_count(s, "completions", checks_completions(s, "counter-0"), 3);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct sim *s);
@@ -215,6 +240,7 @@ static const struct {
     STORY(two_inputs_with_one_key_are_one),
     STORY(behind_a_failed_run_nothing_waits_for_a_wake),
     STORY(a_node_paused_beyond_its_lease_leaves_one_history),
+    STORY(what_is_older_than_its_retention_is_forgotten_and_the_rest_stays),
 #undef STORY
 };
 

@@ -66,6 +66,17 @@ static void cut_client(struct sim *s, bool cut)
     sim_bus_cut(s, s->config.nodes, cut);
 }
 
+/* Another counter in the partition of counter-0. */
+static const char *neighbour(struct sim *s)
+{
+    uint32_t partition = partition_of(SPAN_LIT("counter-0"), s->config.partitions);
+    for (unsigned n = 4;; n += 4) {
+        struct span name = sim_text(s, "counter-%u", n);
+        if (partition_of(name, s->config.partitions) == partition)
+            return name.at;
+    }
+}
+
 /* --- two nodes --- */
 
 static void the_commit_of_a_node_that_lost_its_lease_changes_nothing(struct sim *s)
@@ -180,12 +191,7 @@ static void the_result_of_an_attempt_that_died_does_not_end_the_next(struct sim 
 /* Two sessions of one partition: the second's commit is on its way behind the first's, which is refused. */
 static void a_refused_commit_takes_the_one_behind_it_back(struct sim *s)
 {
-    char other[16];
-    uint32_t partition = partition_of(SPAN_LIT("counter-0"), s->config.partitions);
-    unsigned n = 4;
-    do
-        snprintf(other, sizeof other, "counter-%u", n += 4);
-    while (partition_of(span_of(other), s->config.partitions) != partition);
+    const char *other = neighbour(s);
     first_input(s, "counter-0");
     first_input(s, other);
     sim_fail_call(s, FAULT_STORE_SLOW, SCRIPT_COMMIT, 0, 1);
@@ -198,6 +204,47 @@ static void a_refused_commit_takes_the_one_behind_it_back(struct sim *s)
     expect_completions(s, "counter-0", 2);
     expect_completions(s, other, 2);
     checks_end(s);
+}
+
+/* The first of two commits was applied, its answer lost, its repeat refused for a while; the second stands, and a third
+ * comes. */
+static void the_mark_stays_below_a_commit_whose_outcome_is_not_known(struct sim *s)
+{
+    const char *other = neighbour(s);
+    first_input(s, "counter-0");
+    first_input(s, other);
+    sim_fail_call(s, FAULT_STORE_SLOW, SCRIPT_COMMIT, 0, 1);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 0, 1);
+    sim_fail_call(s, FAULT_STORE_REFUSES, SCRIPT_COMMIT, 1, 1); /* the one lost is not asked */
+    struct item *one = sim_send(s, "counter-0", ONE);
+    sim_run_for(s, 4 * MILLISECOND);
+    struct item *two = sim_send(s, other, ONE);
+    await(s, one);
+    await(s, two);
+    checks_end(s);
+}
+
+static void a_claim_repeated_after_its_lease_ran_out_lets_nothing_leave(struct sim *s)
+{
+    first_input(s, "counter-0");
+    sim_node_crash(s, 0);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_CLAIM, 0, 1);
+    sim_fail_call(s, FAULT_STORE_REFUSES, SCRIPT_RENEW, 0, 1);
+    await_said(s, "store > claim of n1");
+    sim_store_down(s, LEASE + sim_between(s, 1, 50) * MILLISECOND);
+    await(s, sim_send(s, "counter-0", ONE));
+    expect_completions(s, "counter-0", 2);
+}
+
+static void a_session_registered_again_by_the_next_owner_runs_under_its_fence(struct sim *s)
+{
+    first_input(s, "echo-1");
+    await(s, sim_command(s, "echo-1", MK_OP_STOP));
+    await(s, sim_command(s, "echo-1", MK_OP_UNREGISTER));
+    sim_node_crash(s, 0);
+    await(s, sim_command(s, "echo-1", MK_OP_REGISTER));
+    await(s, sim_send(s, "echo-1", ONE));
+    expect_completions(s, "echo-1", 2);
 }
 
 /* Sent by hand: the frame says partition p, the session lies in another. */
@@ -246,6 +293,9 @@ static const struct {
     STORY(1, a_result_told_twice_is_not_the_next_runs),
     STORY(1, the_result_of_an_attempt_that_died_does_not_end_the_next),
     STORY(1, a_refused_commit_takes_the_one_behind_it_back),
+    STORY(1, the_mark_stays_below_a_commit_whose_outcome_is_not_known),
+    STORY(1, a_claim_repeated_after_its_lease_ran_out_lets_nothing_leave),
+    STORY(1, a_session_registered_again_by_the_next_owner_runs_under_its_fence),
     STORY(1, an_input_on_the_topic_of_another_partition_is_refused),
 #undef STORY
 };

@@ -270,7 +270,7 @@ void sim_node_start(struct sim *s, size_t index)
         .lease_ms = c->lease_ms,
         .heartbeat_ms = c->heartbeat_ms,
         .idle_evict_ms = c->idle_evict_ms,
-        .retain_ms = RETAIN_MS_DEFAULT,
+        .retain_ms = RETAIN_MS_MIN, /* only stories last long enough to see it */
         .retain_bytes = RETAIN_BYTES_DEFAULT,
         .frame_bytes_max = FRAME_BYTES_DEFAULT,
         .auto_register = true,
