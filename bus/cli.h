@@ -39,8 +39,12 @@ enum cli_exit cli_nodes(struct cli *cli);
 
 /* --- shared --- */
 
-/* Opens the client and waits until it hears itself. CLI_DONE, or what to exit with; the line is printed. */
-enum cli_exit cli_connect(struct cli *cli);
+/* Opens the client. What it is asked for is checked at once and waits for a hub, so that a wrong use needs none.
+ * CLI_DONE, or what to exit with; the line is printed. */
+enum cli_exit cli_open(struct cli *cli);
+
+/* Waits until the client hears itself. CLI_DONE, or CLI_NO_ANSWER; the line is printed. */
+enum cli_exit cli_await_hub(struct cli *cli);
 
 /* Polls until nothing is unanswered. */
 void cli_run(struct cli *cli);
@@ -64,8 +68,8 @@ const char *cli_bold(const struct cli *cli);
 const char *cli_red(const struct cli *cli);
 const char *cli_plain(const struct cli *cli);
 
-/* Sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one that was done
- * what it is worth as an exit code. */
+/* Opens the client, sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one
+ * that was done what it is worth as an exit code. */
 enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*judge)(const json_t *result));
 
 /* --- values: JSON <-> msgpack --- */

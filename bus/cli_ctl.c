@@ -84,8 +84,6 @@ enum cli_exit cli_ctl(struct cli *cli)
                             "argument `%.80s`: wanted KEY=VALUE, VALUE a text, a number, true, false, or a list",
                             cli->words[i]);
     if (!code)
-        code = cli_connect(cli);
-    if (!code)
         code = cli_order(cli,
                          (struct mk_order){.session = cli->words[0],
                                            .op = cli->words[1],
@@ -101,8 +99,7 @@ enum cli_exit cli_show(struct cli *cli)
 {
     if (cli->word_count != 1)
         return cli_fail(CLI_USAGE, "show wants SESSION; see meerkat show --help");
-    enum cli_exit code = cli_connect(cli);
-    return code ? code : cli_order(cli, (struct mk_order){.session = cli->words[0], .op = "show"}, NULL);
+    return cli_order(cli, (struct mk_order){.session = cli->words[0], .op = "show"}, NULL);
 }
 
 /* What `outcome` answered, as an exit code: a completion by its outcome, everything else is not known to be done. */
@@ -125,6 +122,5 @@ enum cli_exit cli_outcome(struct cli *cli)
         return cli_fail(CLI_USAGE, "outcome wants SESSION ID; see meerkat outcome --help");
     const struct mk_arg id = {"id", cli->words[1]};
     struct mk_order order = {.session = cli->words[0], .op = "outcome", .args = &id, .arg_count = 1};
-    enum cli_exit code = cli_connect(cli);
-    return code ? code : cli_order(cli, order, exit_of);
+    return cli_order(cli, order, exit_of);
 }

@@ -110,13 +110,18 @@ static void verb_usage(const struct verb *verb, const struct args *args)
     printf("%s%s", *verb->more ? "\n" : "", verb->more);
 }
 
-enum cli_exit cli_connect(struct cli *cli)
+enum cli_exit cli_open(struct cli *cli)
 {
     char error[MK_ERROR_BYTES];
     struct mk_client_options options = {.bus = cli->flags.bus};
     enum mk_client_error failed = mk_client_open(&cli->client, &options, error);
     if (failed)
         return cli_fail(failed == MK_CLIENT_INVALID ? CLI_USAGE : CLI_NO_ANSWER, "%s", error);
+    return CLI_DONE;
+}
+
+enum cli_exit cli_await_hub(struct cli *cli)
+{
     if (!mk_client_await_ready(cli->client, cli->timeout_ms))
         return cli_fail(CLI_NO_ANSWER, "no hub answers at %s within %llu ms; nothing was sent, repeating is safe",
                         cli->flags.bus ? cli->flags.bus : "tcp://127.0.0.1:7400", (unsigned long long)cli->timeout_ms);
@@ -153,6 +158,9 @@ enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*
     order.timeout_ms = cli->timeout_ms;
     order.on_answer = on_ordered;
     order.user = &ordered;
+    enum cli_exit code = cli_open(cli);
+    if (code)
+        return code;
     if (mk_client_order(cli->client, &order) != MK_CLIENT_OK)
         return cli_fail(CLI_USAGE, "%s", mk_client_error_text(cli->client));
     cli_run(cli);

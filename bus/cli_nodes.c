@@ -91,7 +91,9 @@ enum cli_exit cli_nodes(struct cli *cli)
     bool any_node = false;
     if (cli->word_count)
         return cli_fail(CLI_USAGE, "nodes takes no argument; see meerkat nodes --help");
-    enum cli_exit code = cli_connect(cli);
+    enum cli_exit code = cli_open(cli);
+    if (!code)
+        code = cli_await_hub(cli);
     if (code)
         return code;
     mk_client_on_beat(cli->client, on_beat, &members);
@@ -159,7 +161,9 @@ enum cli_exit cli_ps(struct cli *cli)
 {
     if (cli->word_count)
         return cli_fail(CLI_USAGE, "ps takes no argument; see meerkat ps --help");
-    enum cli_exit code = cli_connect(cli);
+    enum cli_exit code = cli_open(cli);
+    if (!code)
+        code = cli_await_hub(cli);
     if (code)
         return code;
     if (!cli->json)

@@ -63,7 +63,7 @@ enum cli_exit cli_send(struct cli *cli)
     if (!code && cli->word_count == 2)
         code = pack_body(cli->words[1], &body);
     if (!code)
-        code = cli_connect(cli);
+        code = cli_open(cli);
     if (code)
         goto out;
     send.session = cli->words[0];

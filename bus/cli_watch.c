@@ -200,11 +200,12 @@ static enum cli_exit start(struct watch *watch, uint64_t from)
     struct place *place = watch->session ? place_of(watch, watch->session) : NULL;
     if (mk_client_watch(cli->client, watch->session, on_event, watch) != MK_CLIENT_OK)
         return cli_fail(CLI_USAGE, "%s", mk_client_error_text(cli->client));
-    if (place && from) {
+    if (place)
         place->next = from;
+    enum cli_exit code = cli_await_hub(cli); /* events may come meanwhile */
+    if (!code && place && from)
         replay(watch, place);
-    }
-    return CLI_DONE;
+    return code;
 }
 
 enum cli_exit cli_watch(struct cli *cli)
@@ -220,7 +221,7 @@ enum cli_exit cli_watch(struct cli *cli)
         return cli_fail(CLI_USAGE, "%s", note.text);
     if (cli->flags.count && args_number("--count", cli->flags.count, 1, INT64_MAX, &watch.shown_max, &note))
         return cli_fail(CLI_USAGE, "%s", note.text);
-    enum cli_exit code = cli_connect(cli);
+    enum cli_exit code = cli_open(cli);
     if (!code)
         code = start(&watch, from);
     while (!code && !watch.failed && (!watch.shown_max || watch.shown < watch.shown_max))

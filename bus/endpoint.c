@@ -9,6 +9,7 @@
 #include "bus/socket.h"
 
 struct endpoint {
+    struct bus__gate gate; /* of on_heard */
     nng_socket pub, sub;
     nng_aio *aio; /* the one receive that is always under way */
     struct bus_urls hubs;
@@ -46,16 +47,19 @@ static bool queue(struct endpoint *endpoint, nng_msg *msg)
 static void on_heard(void *user)
 {
     struct endpoint *endpoint = user;
-    int error = nng_aio_result(endpoint->aio);
-    if (error == NNG_ECLOSED)
-        return;
+    bus__gate_enter(&endpoint->gate);
+    nng_socket sub = endpoint->sub;
+    nng_aio *aio = endpoint->aio;
+    int error = nng_aio_result(aio);
     if (!error) {
-        nng_msg *msg = nng_aio_get_msg(endpoint->aio);
-        nng_aio_set_msg(endpoint->aio, NULL);
+        nng_msg *msg = nng_aio_get_msg(aio);
+        nng_aio_set_msg(aio, NULL);
         if (!queue(endpoint, msg))
             nng_msg_free(msg);
     }
-    nng_recv_aio(endpoint->sub, endpoint->aio);
+    bus__gate_leave(&endpoint->gate);
+    if (error != NNG_ECLOSED)
+        nng_recv_aio(sub, aio);
 }
 
 static enum mk_err open_sockets(struct endpoint *endpoint, struct mk_note *note)
@@ -65,13 +69,13 @@ static enum mk_err open_sockets(struct endpoint *endpoint, struct mk_note *note)
         return err;
     err = bus__socket_open(&endpoint->sub, BUS__SUB, endpoint->frame_bytes_max, &endpoint->links_out, note);
     if (err) {
-        nng_close(endpoint->pub);
+        bus__socket_close(endpoint->pub, &endpoint->links_in);
         return err;
     }
     int error = nng_aio_alloc(&endpoint->aio, on_heard, endpoint);
     if (error) {
-        nng_close(endpoint->sub);
-        nng_close(endpoint->pub);
+        bus__socket_close(endpoint->sub, &endpoint->links_out);
+        bus__socket_close(endpoint->pub, &endpoint->links_in);
         return bus__refused(note, error, "cannot receive from", "the bus");
     }
     nng_aio_set_timeout(endpoint->aio, NNG_DURATION_INFINITE);
@@ -127,6 +131,7 @@ enum mk_err endpoint_open(struct endpoint **out, const struct endpoint_options *
         endpoint_free(endpoint);
         goto out;
     }
+    bus__gate_open(&endpoint->gate);
     nng_recv_aio(endpoint->sub, endpoint->aio);
     err = dial_all(endpoint, note);
     if (err)
@@ -235,9 +240,10 @@ void endpoint_close(struct endpoint *endpoint)
     if (!endpoint)
         return;
     endpoint_quiet(endpoint);
-    nng_close(endpoint->sub);
-    nng_close(endpoint->pub);
+    bus__socket_close(endpoint->sub, &endpoint->links_out);
+    bus__socket_close(endpoint->pub, &endpoint->links_in);
     nng_aio_stop(endpoint->aio);
+    bus__gate_close(&endpoint->gate);
     nng_aio_free(endpoint->aio);
     endpoint_free(endpoint);
 }
@@ -247,5 +253,5 @@ void endpoint_leave(struct endpoint *endpoint)
     if (!endpoint)
         return;
     endpoint_quiet(endpoint);
-    nng_close(endpoint->pub);
+    bus__socket_close(endpoint->pub, &endpoint->links_in);
 }

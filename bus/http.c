@@ -72,7 +72,7 @@ static struct MHD_Daemon *start(struct http *http, const struct addrinfo *at)
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR, at->ai_addr,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
                             (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX,
-                            MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+                            MHD_OPTION_END);
 }
 
 enum mk_err http_open(struct http **out, const char *address, http_page_fn page, void *user, struct mk_note *note)
@@ -95,9 +95,10 @@ enum mk_err http_open(struct http **out, const char *address, http_page_fn page,
     }
     http->page = page;
     http->user = user;
+    errno = 0;
     http->daemon = start(http, found);
     if (!http->daemon) {
-        err = err_set(note, MK_ERR_REFUSED, "--http %.80s: %s", address, strerror(errno));
+        err = err_set(note, MK_ERR_REFUSED, "--http %.80s: %s", address, errno ? strerror(errno) : "refused");
         free(http);
         goto out;
     }

@@ -30,6 +30,7 @@ struct ipc_end {
 };
 
 struct hub {
+    struct bus__gate gate; /* of on_frame */
     struct mk_id id;
     struct bus_url url;
     size_t frame_bytes_max;
@@ -104,15 +105,18 @@ static void forward(struct hub *hub, nng_msg *msg)
 static void on_frame(void *user)
 {
     struct hub *hub = user;
-    int error = nng_aio_result(hub->aio);
-    if (error == NNG_ECLOSED)
-        return;
+    bus__gate_enter(&hub->gate);
+    nng_socket sub = hub->sub;
+    nng_aio *aio = hub->aio;
+    int error = nng_aio_result(aio);
     if (!error) {
-        nng_msg *msg = nng_aio_get_msg(hub->aio);
-        nng_aio_set_msg(hub->aio, NULL);
+        nng_msg *msg = nng_aio_get_msg(aio);
+        nng_aio_set_msg(aio, NULL);
         forward(hub, msg);
     }
-    nng_recv_aio(hub->sub, hub->aio);
+    bus__gate_leave(&hub->gate);
+    if (error != NNG_ECLOSED)
+        nng_recv_aio(sub, aio);
 }
 
 /* --- the keeper --- */
@@ -220,15 +224,15 @@ static enum mk_err open_sockets(struct hub *hub, struct mk_note *note)
         return err;
     err = bus__socket_open(&hub->pub, BUS__PUB, hub->frame_bytes_max, &hub->links_out, note);
     if (err) {
-        nng_close(hub->sub);
+        bus__socket_close(hub->sub, &hub->links_in);
         return err;
     }
     int error = nng_socket_set(hub->sub, NNG_OPT_SUB_SUBSCRIBE, "", 0);
     if (!error)
         error = nng_aio_alloc(&hub->aio, on_frame, hub);
     if (error) {
-        nng_close(hub->pub);
-        nng_close(hub->sub);
+        bus__socket_close(hub->pub, &hub->links_out);
+        bus__socket_close(hub->sub, &hub->links_in);
         return bus__refused(note, error, "cannot receive from", "the bus");
     }
     nng_aio_set_timeout(hub->aio, NNG_DURATION_INFINITE);
@@ -281,9 +285,10 @@ static void hub_free(struct hub *hub)
 
 static void close_sockets(struct hub *hub)
 {
-    nng_close(hub->sub);
-    nng_close(hub->pub);
+    bus__socket_close(hub->sub, &hub->links_in);
+    bus__socket_close(hub->pub, &hub->links_out);
     nng_aio_stop(hub->aio);
+    bus__gate_close(&hub->gate);
     nng_aio_free(hub->aio);
 }
 
@@ -298,6 +303,7 @@ enum mk_err hub_open(struct hub **out, const struct hub_options *options, struct
     enum mk_err err = open_sockets(hub, note);
     if (err)
         goto no_sockets;
+    bus__gate_open(&hub->gate);
     nng_recv_aio(hub->sub, hub->aio);
     err = listen_at(hub, note);
     if (err)

@@ -1,5 +1,6 @@
 #include "bus/inbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ static bool grow(struct inbox *inbox)
     struct inbox_slot *slots = calloc(room, sizeof *slots);
     if (!slots)
         return false;
+    assert(inbox->room || !inbox->count);
     for (size_t i = 0; i < inbox->count; i++)
         slots[i] = inbox->slots[(inbox->head + i) % inbox->room];
     free(inbox->slots);

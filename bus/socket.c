@@ -32,12 +32,14 @@ static void on_link(nng_pipe pipe, nng_pipe_ev event, void *user)
 {
     (void)pipe;
     struct bus__links *links = user;
+    bus__gate_enter(&links->gate);
     if (event == NNG_PIPE_EV_ADD_POST) {
         atomic_fetch_add(&links->now, 1);
         atomic_fetch_add(&links->ever, 1);
     } else {
         atomic_fetch_sub(&links->now, 1);
     }
+    bus__gate_leave(&links->gate);
 }
 
 enum mk_err bus__socket_open(nng_socket *out, enum bus__side side, size_t frame_bytes_max, struct bus__links *links,
@@ -48,16 +50,23 @@ enum mk_err bus__socket_open(nng_socket *out, enum bus__side side, size_t frame_
     int error = side == BUS__PUB ? nng_pub0_open(out) : nng_sub0_open(out);
     if (error)
         return bus__refused(note, error, "cannot open a socket for the", what);
+    bus__gate_open(&links->gate);
     if ((error = nng_socket_set_int(*out, buffer, BUFFER_FRAMES)) ||
         (error = nng_socket_set_size(*out, NNG_OPT_RECVMAXSZ, frame_bytes_max)) ||
         (error = nng_socket_set_ms(*out, NNG_OPT_RECONNMINT, REDIAL_FIRST_MS)) ||
         (error = nng_socket_set_ms(*out, NNG_OPT_RECONNMAXT, REDIAL_MAX_MS)) ||
         (error = nng_pipe_notify(*out, NNG_PIPE_EV_ADD_POST, on_link, links)) ||
         (error = nng_pipe_notify(*out, NNG_PIPE_EV_REM_POST, on_link, links))) {
-        nng_close(*out);
+        bus__socket_close(*out, links);
         return bus__refused(note, error, "cannot set up the", what);
     }
     return MK_ERR_OK;
+}
+
+void bus__socket_close(nng_socket socket, struct bus__links *links)
+{
+    nng_close(socket);
+    bus__gate_close(&links->gate);
 }
 
 enum mk_err bus__dial(nng_dialer *out, nng_socket socket, const struct bus_end *end, size_t frame_bytes_max,

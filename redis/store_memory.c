@@ -1,5 +1,7 @@
 #include "redis/store_memory.h"
 
+#include <assert.h>
+
 #include "redis/stored_reply.h"
 
 #define PENDING_MAX 4096 /* replies not fetched; the owner pumps every turn */
@@ -104,6 +106,7 @@ size_t store_memory_pump(struct store_memory *store, store_memory_deliver *deliv
     size_t count = store->pending;
     for (size_t i = 0; i < count; i++) {
         struct pending *p = store->first;
+        assert(p);
         store->first = p->next;
         if (!store->first)
             store->end = &store->first;

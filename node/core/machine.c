@@ -91,6 +91,18 @@ static bool binding_equal(const struct binding *a, const struct binding *b)
     return a->runtime == b->runtime && fence_equal(a, b) && generation_equal(a, b) && epoch_equal(a, b);
 }
 
+bool machine_equal(const struct machine *a, const struct machine *b)
+{
+    bool runs = span_equal(id_span(&a->current_run), id_span(&b->current_run)) &&
+                span_equal(id_span(&a->result_run), id_span(&b->result_run)) && a->pre_run == b->pre_run &&
+                a->recovered == b->recovered && a->turn == b->turn && a->cause == b->cause;
+    bool leaving = a->draining_loop == b->draining_loop && a->draining_comms == b->draining_comms &&
+                   a->draining_waiters == b->draining_waiters && a->retains_snapshot == b->retains_snapshot;
+    return a->phase == b->phase && a->registered == b->registered && binding_equal(&a->binding, &b->binding) &&
+           a->stop_deferred == b->stop_deferred && a->registration == b->registration &&
+           a->silent_intents == b->silent_intents && runs && leaving;
+}
+
 /* A component that is bound already may be repeated, never changed or left out. */
 static bool binding_fits(const struct binding *now, const struct binding *given)
 {

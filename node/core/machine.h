@@ -159,6 +159,8 @@ struct machine_effects {
 /* Applies one input. Rejected (false): the machine is unchanged and `out` is empty. `out` may be NULL. */
 bool machine_apply(struct machine *machine, const struct machine_input *in, struct machine_effects *out);
 
+bool machine_equal(const struct machine *a, const struct machine *b);
+
 /* The first broken invariant of 1.5 as a sentence, or NULL. */
 const char *machine_broken(const struct machine *machine);
 

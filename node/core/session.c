@@ -171,8 +171,7 @@ bool session_machine(struct session *session, const struct machine_input *in, st
     struct machine_effects mine;
     if (!machine_apply(machine, in, fx ? fx : &mine))
         return false;
-    if (memcmp(machine, &before, sizeof before) != 0)
-        session->stage.durable = true;
+    session->stage.durable |= !machine_equal(machine, &before);
     if (!machine->silent_intents)
         session->core.intent_count = 0;
     return true;
