@@ -58,6 +58,7 @@ struct driver *driver_new(const struct driver_options *options, const struct por
         .heartbeat_ms = options->heartbeat_ms,
         .retain_ms = options->retain_ms,
         .retain_bytes = options->retain_bytes,
+        .answer_bytes_max = options->frame_bytes_max - options->frame_bytes_max / 8,
         .held_events_max = HELD_EVENTS_MAX,
         .held_bytes_max = HELD_BYTES_MAX,
         .alone = options->alone,

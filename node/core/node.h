@@ -23,6 +23,7 @@ struct node_config {
     uint32_t partitions, groups;
     uint64_t lease_ms, idle_evict_ms, heartbeat_ms;
     uint64_t retain_ms, retain_bytes;
+    uint64_t answer_bytes_max; /* of the items of one answer to `events` */
     uint64_t held_events_max, held_bytes_max;
     uint64_t random_seed[2];
     bool alone, auto_register;

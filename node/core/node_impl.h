@@ -51,7 +51,7 @@ struct replay {
     struct mk_session_id session;
     uint32_t partition;
     struct mk_id re, to;
-    uint64_t from, limit, found, first;
+    uint64_t from, limit, found, first, bytes;
     uint64_t head; /* newest number, when asked */
     bool truncated;
     char cursor[48];

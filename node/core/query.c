@@ -86,7 +86,7 @@ static void finish(struct node *node, struct replay *replay)
 }
 
 /* Adds what is asked for; true when nothing more is wanted. */
-static bool add_page(struct replay *replay, const struct node_event *event)
+static bool add_page(struct replay *replay, const struct node_event *event, uint64_t room)
 {
     for (size_t i = 0; i < event->as.events.count; i++) {
         const struct outbox_event *item = &event->as.events.events[i];
@@ -94,10 +94,12 @@ static bool add_page(struct replay *replay, const struct node_event *event)
             replay->first = item->seq;
         if (item->seq < replay->from || item->seq > replay->head)
             continue;
-        if (replay->found == replay->limit) {
+        bool full = replay->found && replay->bytes + item->message.bytes > room;
+        if (replay->found == replay->limit || full) {
             replay->truncated = true;
             return true;
         }
+        replay->bytes += item->message.bytes;
         doc_raw(replay->data, item->message);
         replay->found++;
     }
@@ -111,7 +113,11 @@ bool replay_page(struct node *node, const struct node_event *event)
         replay = replay->next;
     if (!replay)
         return false;
-    bool done = event->as.events.status != LEASE_HELD || add_page(replay, event);
+    if (event->as.events.status != LEASE_HELD) { /* nothing is answered: whoever asked asks again, and hears the owner */
+        partition_lose(node, partition_at(node, replay->partition), "a read was refused: another owner");
+        return true;
+    }
+    bool done = add_page(replay, event, node->config.answer_bytes_max);
     struct span last = event->as.events.last;
     if (done || last.bytes >= sizeof replay->cursor) {
         finish(node, replay);

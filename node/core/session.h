@@ -26,7 +26,6 @@ struct session_ctx {
     uint64_t fence;     /* of the partition, now */
     struct span node;
     bool hold_runs;                                       /* the node is leaving: no run is selected */
-    bool live_boundary;                                   /* the executor offers a live turn boundary */
     bool auto_register;                                   /* a valid input creates the session */
     bool (*executor_known)(void *self, struct span name); /* "" or absent: the default one */
     void *self;

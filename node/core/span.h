@@ -41,7 +41,7 @@ static inline bool span_is(struct span a, const char *text)
     return span_equal(a, span_of(text));
 }
 
-/* FNV-1a, for hash tables in memory only: never stored, never sent. */
+/* FNV-1a, 64 bits: for tables, and for digests that tell honest repeats, which are stored: it must never change. */
 static inline uint64_t span_hash(struct span s)
 {
     uint64_t h = 1469598103934665603ull;

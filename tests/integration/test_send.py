@@ -64,6 +64,9 @@ def test_no_answer_says_whether_repeating_is_safe():
         lab.h = lab.hub()
         late = lab.cli("send", "s1", "x", "--timeout", "1s")
         assert late.code == 3 and "no node" in late.err and "safe" in late.err, late
+        for verb in (["send", "s1", "x"], ["ctl", "s1", "state"], ["watch", "s1"], ["ps"]):
+            alone = lab.cli(*verb, "--timeout", "500ms", bus="tcp://127.0.0.1:1")
+            assert alone.code == 3 and "no hub" in alone.err and "safe" in alone.err, alone
 
 
 def test_watch_replays_from_a_number_and_goes_on():

@@ -30,6 +30,9 @@ WRONG = [
     (CLI, ["send", "s1", "x", "--handling", "slowly"], ["slowly", "queue", "steer"]),
     (CLI, ["ctl", "s1"], ["OP"]),
     (CLI, ["ctl", "s1", "frobnicate"], ["frobnicate"]),
+    (CLI, ["ctl", "s1", "events", "from=start"], ["from", "start"]),
+    (CLI, ["show", "bad session"], ["bad session"]),
+    (CLI, ["watch", "bad session"], ["bad session"]),
     (CLI, ["watch", "s1", "--from", "start"], ["--from", "start"]),
     (CLI, ["outcome", "s1"], ["ID"]),
 ]
@@ -37,14 +40,21 @@ WRONG = [
 
 def test_every_wrong_use_gets_one_helpful_line():
     wrong = []
+    nowhere = {"MEERKAT_BUS": "tcp://127.0.0.1:1"}  # a wrong use is told without a hub
     with Lab() as lab:
-        bus = {"MEERKAT_BUS": lab.hub().bus}
         for program, args, words in WRONG:
-            end = lab.run(binary(program), *args, seconds=5, env=bus if program == CLI else None)
+            end = lab.run(binary(program), *args, seconds=5, env=nowhere if program == CLI else None)
             lines = [line for line in end.err.splitlines() if line.strip()]
             if end.code != 2 or len(lines) != 1 or not all(word in end.err for word in words):
                 wrong.append(f"{program} {' '.join(args)}: wanted exit 2 and one line with {words}, got {end}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_taken_http_address_is_refused():
+    with Lab() as lab:
+        taken = lab.hub().ready["http"]
+        end = lab.run(binary(HUB), "--listen", "tcp://127.0.0.1:0", "--http", taken, seconds=5)
+        assert end.code == 2 and "--http" in end.err and taken in end.err, end
 
 
 def test_flags_have_environment_twins():
