@@ -113,7 +113,8 @@ bool replay_page(struct node *node, const struct node_event *event)
         replay = replay->next;
     if (!replay)
         return false;
-    if (event->as.events.status != LEASE_HELD) { /* nothing is answered: whoever asked asks again, and hears the owner */
+    if (event->as.events.status !=
+        LEASE_HELD) { /* nothing is answered: whoever asked asks again, and hears the owner */
         partition_lose(node, partition_at(node, replay->partition), "a read was refused: another owner");
         return true;
     }
