@@ -250,17 +250,16 @@ static bool executor_there(const struct turn_of *turn, const struct mk_input *in
     return !ctx->executor_known || ctx->executor_known(ctx->self, name);
 }
 
-/* A destroyed session refuses for good, so a lost answer to an old input must not end in that: its id is looked up
- * first. */
-static void refuse_destroyed(const struct turn_of *turn, const struct mk_input *input)
+/* A refusal for the session's sake must not hide what became of an input that was admitted before: its id is looked up first. */
+static void refuse_new(const struct turn_of *turn, const struct mk_input *input, enum mk_err reason)
 {
     if (session_know_input(turn->session, input->h.id).how == KNOWN_UNASKED)
         stage_want(turn->session, FACT_INPUT, input->h.id);
     else
-        refuse(turn, input, MK_ERR_DESTROYED);
+        refuse(turn, input, reason);
 }
 
-/* True: refused. */
+/* True: refused, or more must be known first. */
 static bool not_ready(const struct turn_of *turn, const struct mk_input *input)
 {
     const struct session *session = turn->session;
@@ -269,7 +268,7 @@ static bool not_ready(const struct turn_of *turn, const struct mk_input *input)
                     ? machine_accepts_input(machine) && machine->registration != REGISTRATION_DRAINING
                     : turn->ctx->auto_register && !session->core.retained;
     if (!open)
-        refuse(turn, input, MK_ERR_NOT_READY);
+        refuse_new(turn, input, MK_ERR_NOT_READY);
     return !open;
 }
 
@@ -433,13 +432,13 @@ void session_admit(const struct turn_of *turn, const struct mk_input *input)
     if (repeated_id(turn, input))
         return;
     if (session->core.machine.phase == PHASE_DESTROYED) {
-        refuse_destroyed(turn, input);
+        refuse_new(turn, input, MK_ERR_DESTROYED);
         return;
     }
     if (held_back(turn, input))
         return;
     if (!executor_there(turn, input)) {
-        refuse(turn, input, MK_ERR_UNKNOWN_EXECUTOR);
+        refuse_new(turn, input, MK_ERR_UNKNOWN_EXECUTOR);
         return;
     }
     if (not_ready(turn, input))
@@ -452,7 +451,7 @@ void session_admit(const struct turn_of *turn, const struct mk_input *input)
     if (repeated_key(turn, input) || too_late(turn, input))
         return;
     if (session->core.ledger.count >= ACTIVE_INPUTS_MAX) {
-        refuse(turn, input, MK_ERR_OVERLOADED);
+        refuse_new(turn, input, MK_ERR_OVERLOADED);
         return;
     }
     accept(turn, input);

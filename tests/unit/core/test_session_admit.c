@@ -88,7 +88,7 @@ static void test_admit__an_unknown_executor_or_predecessor_is_refused_for_now(vo
     input.after = SPAN_LIT("a");
     rig_admit(rig, input);
     assert_said(rig, "admission b rejected not_known_yet\n");
-    assert_int_equal(rig->wants, 1);
+    assert_int_equal(rig->wants, 2); /* b itself, before it was refused; and a */
     rig_send(rig, "a", MK_PROMPT);
     rig_admit(rig, input);
     assert_said(rig, "admission b accepted queued\n");
@@ -335,9 +335,24 @@ static void test_admit__a_silenced_request_is_queued_like_any_other(void **state
     rig_free(rig);
 }
 
+static void test_admit__a_repeat_to_a_retired_session_is_answered_with_its_completion(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    rig_succeed(rig, "1");
+    rig_do(rig, "r", MK_OP_RETIRE);
+    rig_send(rig, "a", MK_PROMPT);
+    assert_said(rig, "admission a deduplicated");
+    rig_send(rig, "b", MK_PROMPT);
+    assert_said(rig, "admission b rejected not_ready retired\n");
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_admit__a_repeat_to_a_retired_session_is_answered_with_its_completion),
         cmocka_unit_test(test_admit__every_kind_and_origin_of_a_derived_input),
         cmocka_unit_test(test_admit__what_breaks_a_rule_by_itself_is_refused_for_good),
         cmocka_unit_test(test_admit__an_unknown_executor_or_predecessor_is_refused_for_now),
