@@ -250,7 +250,8 @@ static bool executor_there(const struct turn_of *turn, const struct mk_input *in
     return !ctx->executor_known || ctx->executor_known(ctx->self, name);
 }
 
-/* A refusal for the session's sake must not hide what became of an input that was admitted before: its id is looked up first. */
+/* A refusal for the session's sake must not hide what became of an input that was admitted before: its id is looked up
+ * first. */
 static void refuse_new(const struct turn_of *turn, const struct mk_input *input, enum mk_err reason)
 {
     if (session_know_input(turn->session, input->h.id).how == KNOWN_UNASKED)
