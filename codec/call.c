@@ -250,11 +250,12 @@ static void pack_part(struct packer *pack, struct commit_part *part)
     pack->event_bytes = 0;
     for (size_t i = 0; i < part->section_count; i++)
         pack_section(pack, part->sections[i].session, i ? 0 : part->trim_to);
-    part->bytes += pack->event_bytes;
+    part->growth = pack->event_bytes - part->trim_bytes;
+    *part->total += part->growth;
     if (call->bytes.failed)
         return;
     char text[21];
-    snprintf(text, sizeof text, "%016llu", (unsigned long long)(part->bytes % 10000000000000000ull));
+    snprintf(text, sizeof text, "%016llu", (unsigned long long)(*part->total % 10000000000000000ull));
     memcpy(call->bytes.at + bytes_at, text, 16);
     uint64_t digest = span_hash((struct span){call->bytes.at + from, call->bytes.bytes - from});
     snprintf(text, sizeof text, "%016llx", (unsigned long long)digest);

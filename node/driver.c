@@ -446,7 +446,8 @@ static const char *unready(const struct driver *driver, const struct node_view *
         return "partitions are suspended: the store has lost commits";
     if (view->unsafe)
         return "leases are not renewed";
-    if (view->claiming || view->recovering)
+    bool none_yet = !view->owned && !view->foreign_heard; /* a standby claims for ever, and is ready */
+    if (view->recovering || (view->claiming && none_yet))
         return "partitions are being taken over";
     if (!view->owned && !view->foreign_heard)
         return "no partition is owned yet";

@@ -51,7 +51,7 @@ struct driver_status {
     bool mismatch;           /* the store belongs to a cluster configured otherwise: the loop exits with 5 */
     struct mk_note mismatch_note;
     uint32_t partitions_owned;
-    uint64_t sessions, sessions_quarantined, runs_active, inputs_active, inputs_held;
+    uint64_t sessions, sessions_quarantined, runs_active, inputs_held;
     uint64_t oldest_unacknowledged_ms; /* age of the oldest event that waits for the store */
     /* since the start */
     uint64_t frames_in, frames_bad, frames_lost, items_in, items_foreign;

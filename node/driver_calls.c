@@ -297,8 +297,10 @@ static void on_leases(struct driver *driver, struct node_event *event, struct re
                       const struct driver_call *call)
 {
     struct lease *leases = calloc(call->count, sizeof *leases);
-    if (!leases)
+    if (!leases) {
+        reader->bad = true; /* no memory: as good as a lost reply */
         return;
+    }
     for (size_t i = 0; i < call->count; i++) {
         leases[i].partition = call->leases[i].partition;
         read_lease(reader, call, &leases[i]);
@@ -465,8 +467,10 @@ static void on_active(struct driver *driver, struct node_event *event, struct re
     event->type = EV_ACTIVE;
     event->as.active.status = reply_status(reader);
     struct span *sessions = calloc(reader->left ? reader->left : 1, sizeof *sessions);
-    if (!sessions)
+    if (!sessions) {
+        reader->bad = true;
         return;
+    }
     size_t count = 0;
     while (reader->left && !reader->bad) {
         struct span field = reply_text(reader);
@@ -509,8 +513,10 @@ static void on_events(struct driver *driver, struct node_event *event, struct re
     event->as.events.status = reply_status(reader);
     event->as.events.last = reply_text(reader);
     struct outbox_event *events = calloc(reader->left / 3 + 1, sizeof *events);
-    if (!events)
+    if (!events) {
+        reader->bad = true;
         return;
+    }
     size_t count = 0;
     while (reader->left && !reader->bad) {
         struct outbox_event *item = &events[count];

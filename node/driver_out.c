@@ -81,7 +81,7 @@ static void out_event(struct driver *driver, const struct node_effect *effect)
         return; /* never encoded, so never committed: cannot be */
     struct outgoing_item *item = outgoing_add(&driver->out, OUT_EVENT);
     if (!item)
-        return; /* no memory: the mark stays behind it, so it leaves with the next recovery */
+        abort(); /* the mark must not pass it: better to die, and be taken over */
     item->partition = effect->partition;
     item->fence = effect->fence;
     item->sequence = effect->as.publish.sequence;
@@ -95,10 +95,8 @@ static void out_again(struct driver *driver, const struct node_effect *effect)
 {
     struct mk_blob *message = blob_new(driver->mem, effect->as.republish.message);
     struct outgoing_item *item = message ? outgoing_add(&driver->out, OUT_EVENT) : NULL;
-    if (!item) {
-        blob_release(message);
-        return;
-    }
+    if (!item)
+        abort(); /* as above */
     item->partition = effect->partition;
     item->fence = effect->fence;
     item->sequence = effect->as.republish.sequence;

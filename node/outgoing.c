@@ -122,11 +122,21 @@ static void leave(struct outgoing *out, const struct outgoing_sink *sink, const 
         add_message(out, sink, frame_of(out, sink, &item->to[i]), item);
 }
 
+/* Whether an event of the same commit, or of an older one, has not left. */
+static bool behind(const struct outgoing *out, const struct outgoing_item *sent)
+{
+    for (const struct outgoing_item *item = out->first; item; item = item->next)
+        if (item->type == OUT_EVENT && item->partition == sent->partition && item->sequence <= sent->sequence)
+            return true;
+    return false;
+}
+
 /* Events leave before anybody is told that they have left. */
-static void tell_published(const struct outgoing_sink *sink, const struct outgoing_item *sent)
+static void tell_published(const struct outgoing *out, const struct outgoing_sink *sink,
+                           const struct outgoing_item *sent)
 {
     for (const struct outgoing_item *item = sent; item; item = item->next)
-        if (item->type == OUT_EVENT)
+        if (item->type == OUT_EVENT && !behind(out, item))
             sink->published(sink->self, item->partition, item->fence, item->sequence);
 }
 
@@ -154,7 +164,7 @@ void outgoing_flush(struct outgoing *out, const struct outgoing_sink *sink)
     }
     send_frame(out, sink, &out->watchers);
     send_clients(out, sink);
-    tell_published(sink, sent);
+    tell_published(out, sink, sent);
     for (struct outgoing_item *next; sent; sent = next) {
         next = sent->next;
         item_free(out, sent);

@@ -65,7 +65,6 @@ static const struct metric metrics[] = {
     {"sessions_quarantined", "gauge", "sessions whose stored record cannot be read", NODE(sessions_quarantined)},
     {"runs_active", "gauge", "sessions with a run", NODE(runs_active)},
     {"executor_runs", "gauge", "runs in the executors", OWN(runs)},
-    {"inputs_active", "gauge", "inputs that are not terminal", NODE(inputs_active)},
     {"inputs_held", "gauge", "inputs that wait for the store", NODE(inputs_held)},
     {"oldest_unacknowledged_milliseconds", "gauge", "age of the oldest event that waits for the store", NODE(oldest_unacknowledged_ms)},
     {"loop_age_milliseconds", "gauge", "since the last finished turn of the loop began", OWN(loop_age_ms)},

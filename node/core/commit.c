@@ -9,7 +9,10 @@
 #include <assert.h>
 
 #define ARGS_FIXED 16 /* of a call and of a part: more than any needs */
-#define RETRY_MS   100
+/* commit.lua writes a partition's events as one entry: a field and a value each, 3,000 at most. */
+_Static_assert(2 * (ACTIVE_INPUTS_MAX + 128) <= 3000, "every active input may end in one commit");
+
+#define RETRY_MS 100
 
 static struct group *group_of(struct node *node, uint32_t partition)
 {
@@ -108,13 +111,12 @@ static void add_part(struct node *node, struct commit *commit, struct partition 
         .sequence = ++partition->sequence,
         .published = mark_of(group_of(node, partition->id), partition),
         .horizon_ms = partition->horizon_ms,
-        .bytes = partition->bytes,
+        .total = &partition->bytes,
     };
     bool alone = partition->sequence == partition->committed + 1; /* another in flight may carry the trim already */
     if (alone && partition->trim_to && !partition->trim_waiting && partition->trim_bytes <= partition->bytes) {
         part->trim_to = partition->trim_to;
         part->trim_bytes = partition->trim_bytes;
-        part->bytes -= part->trim_bytes;
     }
     partition->building = (uint32_t)commit->part_count;
 }
@@ -265,6 +267,10 @@ static void unlink_commit(struct node *node, struct group *group, struct commit 
 /* Nothing of this part was written: its sections wait for another commit. */
 static void restage(struct node *node, struct commit_part *part)
 {
+    if (!part->section_count)
+        return; /* lost meanwhile */
+    *part->total -= part->growth;
+    part->growth = 0;
     for (size_t i = 0; i < part->section_count; i++) {
         part->sections[i].slot->state = SLOT_READY;
         group_add(node, part->sections[i].slot);
@@ -295,10 +301,10 @@ static bool was_skipped(const struct part_verdict *verdict, size_t section)
 static void part_stands(struct node *node, const struct node_event *event, struct commit_part *part, size_t index)
 {
     struct partition *partition = partition_at(node, part->partition);
-    partition->committed = part->sequence;
-    partition->bytes = part->bytes;
+    if (part->sequence > partition->committed) /* an older one may be confirmed after a newer one */
+        partition->committed = part->sequence;
     if (part->trim_to && was_skipped(&event->as.committed.parts[index], 0)) {
-        partition->bytes += part->trim_bytes; /* it would have gone with the first section */
+        *part->total += part->trim_bytes; /* it would have gone with the first section */
     } else if (part->trim_to) {
         partition->trim_bytes -= part->trim_bytes;
         partition->trim_to = partition->trim_to == part->trim_to ? 0 : partition->trim_to;
@@ -356,8 +362,8 @@ void commit_verdict(struct node *node, const struct node_event *event)
         }
     }
     unlink_commit(node, group, link);
-    if (group->sections_max < COMMIT_SECTIONS_MAX)
-        group->sections_max *= 2;
+    bool small = group->sections_max < COMMIT_SECTIONS_MAX / 2;
+    group->sections_max = small ? 2 * group->sections_max : COMMIT_SECTIONS_MAX;
     for (size_t i = 0; i < commit->section_count; i++)
         if (commit->sections[i].slot)
             slot_pump(node, commit->sections[i].slot);
@@ -370,6 +376,8 @@ static void blame(struct node *node, struct group *group, const struct commit *c
         group->sections_max = commit->section_count / 2;
         return;
     }
+    if (!commit->sections[0].slot)
+        return; /* its partition was lost meanwhile */
     char why[96];
     size_t bytes = event->as.failed.why.bytes < sizeof why - 1 ? event->as.failed.why.bytes : sizeof why - 1;
     memcpy(why, event->as.failed.why.at ? event->as.failed.why.at : "", bytes);
@@ -385,7 +393,7 @@ bool commit_call_failed(struct node *node, const struct node_event *event)
         return false;
     struct commit *commit = *link;
     commit->sent = false;
-    if (event->as.failed.unknown || event->as.failed.transient)
+    if (event->as.failed.unknown || event->as.failed.transient || commit->uncertain)
         group->retry_at_ms = node->store_up ? node->now_ms + RETRY_MS : node->now_ms;
     if (event->as.failed.unknown)
         commit->uncertain = true;

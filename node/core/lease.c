@@ -176,6 +176,8 @@ static void ask_active(struct node *node, struct partition *partition)
 
 static void recover_next(struct node *node)
 {
+    if (node->now_ms < node->asks_due_ms)
+        return;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
         if (partition->call)
@@ -299,8 +301,8 @@ static void renewed(struct node *node, const struct node_event *event)
 static void heard(struct node *node, const struct node_event *event)
 {
     const struct mk_owned *owned = event->as.heartbeat.owned;
-    if (!owned || owned->partition >= node->config.partitions)
-        return;
+    if (!owned || owned->partition >= node->config.partitions || owned->fence >= FENCE_MAX / 2)
+        return; /* a fence is the store's time in us: far below, or nobody's */
     struct partition *partition = partition_at(node, owned->partition);
     if (owned->fence > partition->heard_fence)
         partition->heard_fence = owned->fence;
@@ -370,9 +372,10 @@ void lease_event(struct node *node, const struct node_event *event)
 bool lease_call_failed(struct node *node, const struct node_event *event)
 {
     struct partition *partition = awaiting(node, event->call);
-    if (partition)
+    if (partition) {
         partition->call = 0;
-    else if (event->call == node->found_call) {
+        node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
+    } else if (event->call == node->found_call) {
         node->found_call = 0;
         node->found_due_ms = node->now_ms + BACKOFF_FIRST_MS;
     } else if (event->call == node->claim_call) {
@@ -397,7 +400,7 @@ bool lease_call_failed(struct node *node, const struct node_event *event)
 
 static bool quiet(const struct node *node)
 {
-    return commits_idle(node) && node->seen.runs_active == 0;
+    return commits_idle(node) && node->seen.runs_active == 0 && !node->claim_call;
 }
 
 /* Everything that was begun is finished: the partitions are given up, so that another node need not wait for the

@@ -20,7 +20,8 @@
 #define REASON_BYTES_MAX   512  /* free text in a command or an error */
 
 /* Sessions. */
-#define ACTIVE_INPUTS_MAX   4096         /* of one session; more is `overloaded` */
+#define ACTIVE_INPUTS_MAX                                                                                              \
+    1024 /* of one session; more is `overloaded`. All may end in one commit: one outbox entry holds them */
 #define STAGE_ATTEMPTS_MAX  3            /* source: max_stage_attempts */
 #define DEATHS_BEFORE_ALONE 2            /* node deaths after which an input runs alone */
 #define RUN_INPUTS_MAX      256          /* of one batch: bounds the run record */

@@ -405,6 +405,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t node_due_ms(const struct node *node)
 {
     uint64_t due = earlier(earlier(leases_due_ms(node), commits_due_ms(node)), retain_due_ms(node));
+    if (node->store_up && node->asks_due_ms > node->now_ms)
+        due = earlier(due, node->asks_due_ms);
     const struct slot *first = slot_first_due(&node->slots);
     if (first)
         due = earlier(due, first->due_ms);

@@ -49,7 +49,8 @@ struct commit_section {
 struct commit_part {
     uint32_t partition;
     uint64_t fence, sequence, published, horizon_ms;
-    uint64_t bytes;               /* of the partition's history before; the driver adds what it encoded */
+    uint64_t *total; /* bytes of the partition's history with all that is in flight: moved when the part is packed */
+    uint64_t growth; /* of it by this part, modulo 2^64: a trim may make it negative */
     uint64_t trim_to, trim_bytes; /* outbox entries up to this commit are deleted with it; 0: none */
     struct commit_section *sections;
     size_t section_count;
@@ -300,7 +301,7 @@ enum may node_may(const struct node *node, uint32_t partition, uint64_t fence, u
 struct node_view {
     bool founded, store_up, bus_up, foreign_heard, leaving, left;
     uint32_t partitions, owned, claiming, recovering, suspended, unsafe; /* unsafe: silent until the lease is renewed */
-    uint64_t sessions, quarantined, runs_active, inputs_active, held_events, held_bytes;
+    uint64_t sessions, quarantined, runs_active, held_events, held_bytes;
     uint64_t oldest_staged_ms;
     uint64_t foreign, accepted, deduplicated, rejected, overloaded, completed, runs_started, runs_failed;
     uint64_t commits, sections, sections_again, commits_resent, leases_lost, faults;

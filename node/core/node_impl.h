@@ -71,6 +71,7 @@ struct node {
     bool started, founded, store_up, bus_up, foreign_heard, leaving, left;
     uint64_t found_call, renew_call, claim_call, release_call;
     uint64_t renew_due_ms, renew_sent_ms, claim_sent_ms, heartbeat_due_ms, found_due_ms;
+    uint64_t asks_due_ms;          /* a read was refused: nothing is asked before this */
     struct slot *asks, **asks_end; /* slots whose records or facts are to be asked for */
     struct node_effects *fx;       /* of the step being made */
     struct node_view seen;         /* counters */

@@ -132,6 +132,10 @@ void slot_give(struct node *node, struct slot *slot, const struct session_event 
         return;
     }
     struct queued *queued = from_bus && full(node, bytes) ? NULL : queued_new(node->mem, event, frame, bytes);
+    assert(queued || from_bus ||
+           event->trim); /* without the end of a run a session waits for ever: die, and be taken over */
+    if (!queued && event->trim)
+        retain_done(partition_at(node, slot->partition));
     if (!queued) {
         node->seen.overloaded++;
         refuse(node, slot, event, MK_ERR_OVERLOADED);
@@ -155,6 +159,7 @@ void slot_drop(struct node *node, struct slot *slot)
 {
     group_remove(node, slot);
     unask(node, slot);
+    node->seen.quarantined -= slot->state == SLOT_QUARANTINED;
     if (slot->running) {
         struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
         if (effect)
@@ -350,10 +355,7 @@ static void release_events(struct node *node, struct slot *slot, const struct pa
         event->next = NULL;
         count_event(node, event);
         struct node_effect *effect = emit(node, DO_PUBLISH);
-        if (!effect) { /* it stays in the outbox; the next owner, or a watcher's replay, brings it out */
-            staged_event_free(node->mem, event);
-            continue;
-        }
+        assert(effect); /* the published mark must not pass it: better to die, and be taken over */
         effect->partition = partition->id;
         effect->fence = partition->fence;
         effect->as.publish.event = event;
@@ -443,7 +445,7 @@ void slots_turn_end(struct node *node)
 {
     struct slot *loads[LOADS_MAX];
     size_t count = 0;
-    bool room = node->store_up;
+    bool room = node->store_up && node->now_ms >= node->asks_due_ms;
     while (room && node->asks) {
         struct slot *slot = next_ask(node);
         if (slot->state == SLOT_READING && !ask_facts(node, slot)) {
@@ -549,6 +551,7 @@ bool slots_call_failed(struct node *node, const struct node_event *event)
             continue;
         ours = true;
         ask(node, slot);
+        node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
     }
     return ours;
 }

@@ -47,6 +47,18 @@ def test_retire_lets_the_backlog_drain_and_refuses_new_inputs():
         assert person.phase() == "retired"
 
 
+def test_a_session_full_of_waiting_inputs_is_destroyed_in_one_commit():
+    with Lab() as lab:
+        lab.cluster()
+        person = Person(lab)
+        parked = [person.send(n, wake=False) for n in range(1024)]
+        full = person.client.ask(person.client.input("s1", "x", wake=False), "admission", timeout=0.4)
+        assert (full["outcome"], full["reason"], full["final"]) == ("rejected", "overloaded", False), full
+        assert person.ok("destroy")["abandoned"] == 1024
+        assert person.phase() == "destroyed"
+        assert person.outcome(parked[-1])["outcome"] == "runtime_terminated"
+
+
 def test_reset_abandons_what_waits_and_the_session_serves_again():
     with Lab() as lab:
         lab.cluster()
