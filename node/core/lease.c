@@ -246,9 +246,7 @@ static void tail_page(struct node *node, struct partition *partition, const stru
         effect->fence = partition->fence;
         effect->as.republish.session = item->session;
         effect->as.republish.message = item->message;
-        effect->as.republish.sequence = 0;
-        for (size_t d = 0; d < item->id.bytes && item->id.at[d] >= '0' && item->id.at[d] <= '9'; d++)
-            effect->as.republish.sequence = 10 * effect->as.republish.sequence + (uint64_t)(item->id.at[d] - '0');
+        effect->as.republish.sequence = sequence_of(item->id);
     }
     struct span last = event->as.events.last;
     if (!last.bytes || last.bytes >= sizeof partition->cursor) {

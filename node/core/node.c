@@ -108,6 +108,14 @@ uint64_t next_call(struct node *node)
     return ++node->calls;
 }
 
+uint64_t sequence_of(struct span id)
+{
+    uint64_t sequence = 0;
+    for (size_t i = 0; i < id.bytes && id.at[i] >= '0' && id.at[i] <= '9'; i++)
+        sequence = 10 * sequence + (uint64_t)(id.at[i] - '0');
+    return sequence;
+}
+
 uint64_t store_now(const struct node *node)
 {
     return node_store_ms(node, node->now_ms);

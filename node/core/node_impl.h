@@ -84,6 +84,7 @@ void trace(struct node *node, enum note_level level, const char *what, const str
     __attribute__((format(printf, 5, 6)));
 uint64_t next_call(struct node *node);
 uint64_t store_now(const struct node *node);
+uint64_t sequence_of(struct span id); /* the commit that an outbox entry belongs to, by its stream id */
 struct partition *partition_at(struct node *node, uint32_t id);
 bool partition_ours(const struct partition *partition);           /* the lease is ours */
 struct span answer_text(struct answer *answer, struct span text); /* kept in the answer's own storage */

@@ -18,14 +18,6 @@ static bool settled(const struct partition *partition)
     return partition->state == PARTITION_OWNED && !partition->trim_call && !partition->trim_waiting;
 }
 
-static uint64_t sequence_of(struct span id)
-{
-    uint64_t sequence = 0;
-    for (size_t i = 0; i < id.bytes && id.at[i] >= '0' && id.at[i] <= '9'; i++)
-        sequence = 10 * sequence + (uint64_t)(id.at[i] - '0');
-    return sequence;
-}
-
 void retain_tick(struct node *node)
 {
     if (!node->store_up || node->leaving)

@@ -155,17 +155,24 @@ void slot_again(struct slot *slot)
     queued_prepend(&slot->queue, &slot->applied);
 }
 
+/* The executor has nothing more to do for the session. */
+static void end_run(struct node *node, struct slot *slot)
+{
+    if (!slot->running)
+        return;
+    struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
+    if (effect)
+        effect->as.stopped = slot->id;
+    node->seen.runs_active--;
+    slot->running = false;
+}
+
 void slot_drop(struct node *node, struct slot *slot)
 {
     group_remove(node, slot);
     unask(node, slot);
     node->seen.quarantined -= slot->state == SLOT_QUARANTINED;
-    if (slot->running) {
-        struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
-        if (effect)
-            effect->as.stopped = slot->id;
-        node->seen.runs_active--;
-    }
+    end_run(node, slot);
     for (struct queued *queued; (queued = queued_pop(&slot->applied)) || (queued = queued_pop(&slot->queue));)
         let_go(node, slot, queued);
     slot_remove(&node->slots, slot);
@@ -177,13 +184,7 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
     node->seen.quarantined++;
     node->seen.faults++;
     group_remove(node, slot);
-    if (slot->running) {
-        struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
-        if (effect)
-            effect->as.stopped = slot->id;
-        node->seen.runs_active--;
-        slot->running = false;
-    }
+    end_run(node, slot);
     slot->state = SLOT_QUARANTINED;
     slot->trouble = why == MK_ERR_UNSUPPORTED_VERSION ? why : MK_ERR_QUARANTINED;
     session_free(slot->session);
