@@ -36,6 +36,7 @@ enum cli_exit cli_outcome(struct cli *cli);
 enum cli_exit cli_watch(struct cli *cli);
 enum cli_exit cli_ps(struct cli *cli);
 enum cli_exit cli_nodes(struct cli *cli);
+enum cli_exit cli_drain(struct cli *cli);
 
 /* --- shared --- */
 
@@ -43,8 +44,8 @@ enum cli_exit cli_nodes(struct cli *cli);
  * CLI_DONE, or what to exit with; the line is printed. */
 enum cli_exit cli_open(struct cli *cli);
 
-/* Waits until the client hears itself. CLI_DONE, or CLI_NO_ANSWER; the line is printed. */
-enum cli_exit cli_await_hub(struct cli *cli);
+/* Waits up to `ms` until the client hears itself. CLI_DONE, or CLI_NO_ANSWER; the line is printed. */
+enum cli_exit cli_await_hub(struct cli *cli, uint64_t ms);
 
 /* Polls until nothing is unanswered. */
 void cli_run(struct cli *cli);

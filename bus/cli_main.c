@@ -8,9 +8,10 @@
 #include "bus/cli.h"
 #include "bus/version.h"
 
-#define TIMEOUT_DEFAULT "10s"
+#define TIMEOUT_DEFAULT       "10s"
+#define TIMEOUT_DEFAULT_DRAIN "120s" /* of runs that end, and partitions that move sixteen at a time */
 
-enum takes { TAKES_NOTHING, TAKES_SEND, TAKES_WATCH };
+enum takes { TAKES_NOTHING, TAKES_SEND, TAKES_WATCH, TAKES_DRAIN };
 
 static const struct verb {
     const char *name, *words, *what;
@@ -35,8 +36,14 @@ static const struct verb {
     {"outcome", "SESSION ID", "what became of an input", cli_outcome, TAKES_NOTHING,
      "Exit code 0: done; 1: not done, for good; 3: not known to be done (in flight, never seen, unknown).\n"},
     {"show", "SESSION", "everything the owner knows of a session", cli_show, TAKES_NOTHING, ""},
-    {"ps", "", "the sessions that the nodes hold in memory", cli_ps, TAKES_NOTHING, ""},
-    {"nodes", "", "the nodes and hubs that live, and what they own", cli_nodes, TAKES_NOTHING, ""},
+    {"ps", "", "the sessions that the nodes hold in memory, and who owns them", cli_ps, TAKES_NOTHING, ""},
+    {"nodes", "", "the nodes and hubs that live, what they own, and what is odd", cli_nodes, TAKES_NOTHING, ""},
+    {"drain", "NODE", "a node takes nothing more, hands everything over to the others, and leaves", cli_drain,
+     TAKES_DRAIN,
+     "Waits for the receipt: what went where, and how many inputs were refused. Repeating it is safe.\n"
+     "Exit code 0: all was handed over, or nobody else was there; 1: inputs were refused, or partitions\n"
+     "went to nobody although other nodes work; 3: the node was not heard, or its receipt was not.\n\n"
+     "  meerkat drain node-2 --json\n"},
 };
 
 #define VERBS     (sizeof verbs / sizeof *verbs)
@@ -82,7 +89,10 @@ static void add_send_flags(struct flag_list *flags, struct cli_flags *to)
 static void collect_flags(struct flag_list *flags, struct cli_flags *to, enum takes takes)
 {
     add(flags, "bus", "URL", "hubs, by comma (tcp://127.0.0.1:7400)", &to->bus);
-    add(flags, "timeout", "TIME", "how long to repeat and wait: 500ms, 10s, 2m (10s)", &to->timeout);
+    add(flags, "timeout", "TIME",
+        takes == TAKES_DRAIN ? "how long to wait for the receipt (" TIMEOUT_DEFAULT_DRAIN ")"
+                             : "how long to repeat and wait: 500ms, 10s, 2m (" TIMEOUT_DEFAULT ")",
+        &to->timeout);
     add(flags, "json", NULL, "one JSON object a line", &to->json);
     if (takes == TAKES_SEND)
         add_send_flags(flags, to);
@@ -120,11 +130,11 @@ enum cli_exit cli_open(struct cli *cli)
     return CLI_DONE;
 }
 
-enum cli_exit cli_await_hub(struct cli *cli)
+enum cli_exit cli_await_hub(struct cli *cli, uint64_t ms)
 {
-    if (!mk_client_await_ready(cli->client, cli->timeout_ms))
+    if (!mk_client_await_ready(cli->client, ms))
         return cli_fail(CLI_NO_ANSWER, "no hub answers at %s within %llu ms; nothing was sent, repeating is safe",
-                        cli->flags.bus ? cli->flags.bus : "tcp://127.0.0.1:7400", (unsigned long long)cli->timeout_ms);
+                        cli->flags.bus ? cli->flags.bus : "tcp://127.0.0.1:7400", (unsigned long long)ms);
     return CLI_DONE;
 }
 
@@ -187,9 +197,9 @@ static enum cli_exit perform(const struct verb *verb, int argc, char **argv)
         verb_usage(verb, &args);
         return CLI_DONE;
     }
+    const char *timeout = verb->takes == TAKES_DRAIN ? TIMEOUT_DEFAULT_DRAIN : TIMEOUT_DEFAULT;
     if (!err)
-        err =
-            args_duration("--timeout", cli.flags.timeout ? cli.flags.timeout : TIMEOUT_DEFAULT, &cli.timeout_ms, &note);
+        err = args_duration("--timeout", cli.flags.timeout ? cli.flags.timeout : timeout, &cli.timeout_ms, &note);
     if (err)
         return cli_fail(CLI_USAGE, "%s", note.text);
     cli.words = args.rest;
@@ -212,7 +222,8 @@ int main(int argc, char **argv)
     else if (strcmp(name, "--version") == 0)
         printf("meerkat %s\n", MEERKAT_VERSION);
     else
-        code = cli_fail(CLI_USAGE, "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, ps or nodes", name);
+        code = cli_fail(CLI_USAGE, "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, ps, nodes or drain",
+                        name);
     fflush(NULL);
     _exit((int)code); /* closing a bus under traffic may hang (bus/endpoint.h) */
 }

@@ -202,7 +202,7 @@ static enum cli_exit start(struct watch *watch, uint64_t from)
         return cli_fail(CLI_USAGE, "%s", mk_client_error_text(cli->client));
     if (place)
         place->next = from;
-    enum cli_exit code = cli_await_hub(cli); /* events may come meanwhile */
+    enum cli_exit code = cli_await_hub(cli, cli->timeout_ms); /* events may come meanwhile */
     if (!code && place && from)
         replay(watch, place);
     return code;

@@ -11,6 +11,16 @@
 #define PROBE_MS          100   /* until the client hears itself */
 #define REDIAL_MS         3000  /* without hearing itself: the connection may be half dead */
 #define OWNER_HEARD_MS    5000  /* silence after which a node, or an owner, is not there */
+#define OWNERS_KNOWN_MS   1500  /* of listening, after which whoever is new is a new owner: one heartbeat, and a half */
+
+/* What heartbeats say of one partition. */
+struct owner_view {
+    uint64_t heard_ms;     /* when its owner last said that it is; 0: never */
+    uint64_t fence;        /* of that owner, the last one */
+    uint64_t handing_ms;   /* when the owner last said that it gives it away; 0: it does not */
+    uint64_t suspended_ms; /* when it last said that it does not work on it; 0: it does */
+    struct mk_id node, successor;
+};
 
 struct mk_client {
     struct endpoint *endpoint;
@@ -25,8 +35,9 @@ struct mk_client {
     struct buf scratch;
     bool ready, hub_heard;
     uint64_t probe_due_ms, redial_due_ms;
-    uint64_t node_heard_ms;                  /* 0: never */
-    uint64_t owner_heard_ms[PARTITIONS_MAX]; /* when a node last said that it owns it; 0: never */
+    uint64_t ready_ms;      /* since when it hears the bus */
+    uint64_t node_heard_ms; /* 0: never */
+    struct owner_view owners[PARTITIONS_MAX];
     uint64_t repeats, frames_bad;
     size_t answers; /* given in this poll */
     void (*on_event)(void *user, const struct mk_event *event);

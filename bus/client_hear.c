@@ -144,6 +144,7 @@ static void on_result(struct mk_client *client, struct span map)
         return;
     }
     if (span_equal(in.re, id_span(&client->probe))) {
+        client->ready_ms = client->ready ? client->ready_ms : client__now_ms();
         client->ready = true;
         return;
     }

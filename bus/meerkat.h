@@ -8,8 +8,8 @@
  *
  * What is promised: every request ends in exactly one answer of kind MK_ANSWER_END, whose `end` is done, failed for
  * good, refused, or unknown. After unknown it is safe to send the same again with the same id: the cluster does it
- * once. A request is repeated with its id, 250 ms later at first and then twice as long each time, until it is answered
- * or its time is up.
+ * once. A request is repeated with its id, 250 ms later at first and then twice as long each time (at most 5 s), and at
+ * once when its partition gets another owner, until it is answered or its time is up.
  *
  * Threads: one client belongs to one thread. Callbacks run inside mk_client_poll, on that thread; they may send, not
  * close. Values (bodies, results) are msgpack. Texts are UTF-8 and, where given as struct mk_bytes, not
@@ -179,17 +179,35 @@ struct mk_event {
 enum mk_client_error mk_client_watch(struct mk_client *client, const char *session,
                                      void (*on_event)(void *user, const struct mk_event *event), void *user);
 
+/* A heartbeat. Nodes and hubs send one at least every second. */
 struct mk_beat {
     struct mk_bytes id; /* node or hub */
     bool hub;
-    struct mk_bytes incarnation, phase;
-    uint32_t partitions, owned; /* of the cluster; of this node */
-    uint64_t fence_max;         /* of the owned ones */
+    struct mk_bytes incarnation, phase; /* of a node: working, deaf, draining */
+    uint32_t partitions, owned;         /* of the cluster; of this node */
+    uint32_t handing, expecting;        /* how many it gives to others; how many it keeps inputs for already */
+    uint32_t suspended; /* how many it holds and does not work on: it does not trust the store's state */
+    uint64_t fence_max; /* of the owned ones */
     uint64_t sessions, load;
-    struct mk_bytes message;
+    struct mk_bytes message; /* the whole message, a msgpack map */
 };
 
 void mk_client_on_beat(struct mk_client *client, void (*on_beat)(void *user, const struct mk_beat *beat), void *user);
+
+enum mk_claim_kind { MK_CLAIM_OWNED, MK_CLAIM_HANDING, MK_CLAIM_EXPECTING, MK_CLAIM_SUSPENDED };
+
+/* What a heartbeat says of one partition. */
+struct mk_claim {
+    enum mk_claim_kind kind;
+    uint32_t partition;
+    uint64_t fence, sequence;  /* owned; handing: the fence */
+    struct mk_bytes history;   /* owned: this life of the store */
+    struct mk_bytes successor; /* handing: to whom */
+    bool released;             /* handing: it may be taken now */
+};
+
+/* Gives them one after the other, out of a heartbeat's message. False: it is none. */
+bool mk_beat_claims(struct mk_bytes message, void (*each)(void *user, const struct mk_claim *claim), void *user);
 
 /* One event out of the items that `events` answered (they are messages as they were published). False: it is none. */
 bool mk_event_read(struct mk_bytes message, struct mk_event *out);
@@ -202,6 +220,17 @@ struct mk_view {
 };
 
 void mk_client_view(const struct mk_client *client, struct mk_view *out);
+
+/* Who has a partition. A dead owner is still named: `silent_ms` says how long it has not said so. */
+struct mk_owner {
+    const char *node; /* "": nobody was heard of */
+    uint64_t fence, silent_ms;
+    const char *successor; /* "": it is not being handed over */
+    bool suspended;
+};
+
+/* As the heartbeats heard since the client was opened have it. The texts live as long as the client, and change. */
+void mk_client_owner(const struct mk_client *client, uint32_t partition, struct mk_owner *out);
 
 #ifdef __cplusplus
 }

@@ -96,13 +96,28 @@ void pending_enqueue(struct pending_table *table, struct pending *pending)
     pending->queued = true;
 }
 
+/* A gathering request that reached somebody has reached everybody: a repeat would be answered twice. */
+static bool repeats(const struct pending *pending)
+{
+    return !pending->queued && !(pending->gather && pending->items);
+}
+
+void pending_repeat_now(struct pending_table *table, struct pending *pending)
+{
+    if (!repeats(pending))
+        return;
+    if (!pending->admitted)
+        pending->waits = 0;
+    pending_enqueue(table, pending);
+}
+
 void pending_sent(struct pending_table *table, struct pending *pending, uint64_t now_ms, uint64_t unix_ms)
 {
     assert(pending == TAILQ_FIRST(&table->queue));
     TAILQ_REMOVE(&table->queue, pending, queue);
     pending->queued = false;
     pending->sends++;
-    pending->retry_ms = now_ms + retry_wait_ms(pending->sends);
+    pending->retry_ms = now_ms + retry_wait_ms(++pending->waits);
     if (!pending->born_ms)
         pending->born_ms = unix_ms;
 }
@@ -116,12 +131,6 @@ struct pending *pending_expired(struct pending_table *table, uint64_t now_ms)
             break;
     }
     return p;
-}
-
-/* A gathering request that reached somebody has reached everybody: a repeat would be answered twice. */
-static bool repeats(const struct pending *pending)
-{
-    return !pending->queued && !(pending->gather && pending->items);
 }
 
 void pending_enqueue_due(struct pending_table *table, uint64_t now_ms)

@@ -9,9 +9,9 @@
 #include "node/core/msg.h"
 
 #define RETRY_FIRST_MS 250
-#define RETRY_MAX_MS   8000
+#define RETRY_MAX_MS   5000
 
-/* How long to wait after the nth sending, from 1: 250 ms, doubling, at most 8 s. */
+/* How long to wait after the nth sending, from 1: 250 ms, doubling, at most 5 s. */
 uint64_t retry_wait_ms(unsigned sends);
 
 struct pending {
@@ -26,6 +26,7 @@ struct pending {
     char *texts; /* what the spans point into; owned */
     bool queued, admitted, told_admitted, deduplicated;
     unsigned sends, items;
+    unsigned waits;                 /* since its schedule began */
     uint64_t born_ms;               /* unix time of the first sending */
     uint64_t retry_ms, deadline_ms; /* when to repeat, when to give up */
     struct mk_id existing;          /* the id it was first sent with, when another */
@@ -54,6 +55,10 @@ struct pending *pending_by_existing(const struct pending_table *table, struct sp
 void pending_set_existing(struct pending_table *table, struct pending *pending, struct span existing);
 
 void pending_enqueue(struct pending_table *table, struct pending *pending); /* no-op when it is queued */
+
+/* Somebody else is there to take it: it is queued at once. If it is not known to be admitted, its schedule begins
+ * anew. */
+void pending_repeat_now(struct pending_table *table, struct pending *pending);
 
 /* The first of the queue was sent just now. */
 void pending_sent(struct pending_table *table, struct pending *pending, uint64_t now_ms, uint64_t unix_ms);

@@ -54,13 +54,21 @@ struct result_in {
 enum mk_err effect_read(struct span map, struct effect_in *out, struct mk_note *note);
 enum mk_err result_read(struct span map, struct result_in *out, struct mk_note *note);
 
-/* `owned` of a heartbeat, one after the other. */
-struct owned_reader {
+/* The lists of a heartbeat, one item after the other; `lists` is always set. An entry of `owned` that has another form
+ * is stepped over; of the other three every item is sound, else the heartbeat is INVALID_FIELD. A partition is at most
+ * 65535, and may be one that the reader's cluster does not have. */
+struct list_reader {
     const char *at, *end;
     size_t left;
 };
-enum mk_err heartbeat_read(struct span map, struct mk_heartbeat *out, struct owned_reader *owned, struct mk_note *note);
-bool owned_next(struct owned_reader *reader, struct mk_owned *out);
+struct heartbeat_lists {
+    struct list_reader owned, handing, expecting, suspended;
+};
+enum mk_err heartbeat_read(struct span map, struct mk_heartbeat *out, struct heartbeat_lists *lists,
+                           struct mk_note *note);
+bool owned_next(struct list_reader *owned, struct mk_owned *out);
+bool handing_next(struct list_reader *handing, struct mk_handing *out);
+bool partition_next(struct list_reader *partitions, uint32_t *out); /* expecting, suspended */
 
 /* --- packing: each appends one whole map; absent spans, zero optional numbers and defaults are left out --- */
 

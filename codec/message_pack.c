@@ -255,22 +255,62 @@ void result_pack(struct buf *out, struct span id, const struct message_from *fro
     map_close(&map);
 }
 
+static void text(msgpack_packer *packer, struct span text)
+{
+    msgpack_pack_str(packer, text.bytes);
+    msgpack_pack_str_body(packer, text.at, text.bytes);
+}
+
+/* The key of a partition, and the head of the array that is its value. */
+static void item(struct map_pack *map, uint32_t partition, size_t members)
+{
+    char pp[8];
+    snprintf(pp, sizeof pp, "%04x", (unsigned)(partition & 0xffff));
+    map_key(map, pp);
+    msgpack_pack_array(&map->packer, members);
+}
+
 static void owned(struct map_pack *outer, const struct mk_heartbeat *in)
 {
     struct map_pack map;
     map_key(outer, "owned");
     map_open(&map, outer->out);
     for (size_t i = 0; i < in->owned_count; i++) {
-        char pp[8];
-        snprintf(pp, sizeof pp, "%04x", (unsigned)(in->owned[i].partition & 0xffff));
-        map_key(&map, pp);
-        msgpack_pack_array(&map.packer, 3);
-        msgpack_pack_str(&map.packer, in->owned[i].history.bytes);
-        msgpack_pack_str_body(&map.packer, in->owned[i].history.at, in->owned[i].history.bytes);
+        item(&map, in->owned[i].partition, 3);
+        text(&map.packer, in->owned[i].history);
         msgpack_pack_uint64(&map.packer, in->owned[i].fence);
         msgpack_pack_uint64(&map.packer, in->owned[i].sequence);
     }
     map_close(&map);
+}
+
+static void handing(struct map_pack *outer, const struct mk_heartbeat *in)
+{
+    struct map_pack map;
+    if (!in->handing_count)
+        return;
+    map_key(outer, "handing");
+    map_open(&map, outer->out);
+    for (size_t i = 0; i < in->handing_count; i++) {
+        item(&map, in->handing[i].partition, 3);
+        text(&map.packer, in->handing[i].successor);
+        if (in->handing[i].released)
+            msgpack_pack_true(&map.packer);
+        else
+            msgpack_pack_false(&map.packer);
+        msgpack_pack_uint64(&map.packer, in->handing[i].fence);
+    }
+    map_close(&map);
+}
+
+static void partitions(struct map_pack *map, const char *key, const uint32_t *list, size_t count)
+{
+    if (!count)
+        return;
+    map_key(map, key);
+    msgpack_pack_array(&map->packer, count);
+    for (size_t i = 0; i < count; i++)
+        msgpack_pack_uint32(&map->packer, list[i]);
 }
 
 void heartbeat_pack(struct buf *out, struct span id, uint64_t ts, const struct mk_heartbeat *in)
@@ -290,6 +330,9 @@ void heartbeat_pack(struct buf *out, struct span id, uint64_t ts, const struct m
     } else {
         map_u64(&map, "partitions_total", in->partitions_total);
         owned(&map, in);
+        handing(&map, in);
+        partitions(&map, "expecting", in->expecting, in->expecting_count);
+        partitions(&map, "suspended", in->suspended, in->suspended_count);
         map_u64(&map, "sessions", in->sessions);
         map_u64(&map, "load", in->load);
     }

@@ -1,5 +1,5 @@
 /* Bytes -> messages. Each message is a table of its keys. */
-#include "codec/fields.h"
+#include "codec/field_table.h"
 #include "codec/message.h"
 
 /* The names of an enumeration, seen as plain numbers. */
@@ -17,32 +17,6 @@ NAMED(mk_status)
 NAMED(mk_admitted)
 NAMED(mk_outcome)
 NAMED(mk_boundary)
-
-static const char *role_text(unsigned value)
-{
-    return value ? "hub" : "node";
-}
-
-#define COUNT(table)     (sizeof(table) / sizeof *(table))
-#define AT(type, member) offsetof(struct type, member)
-
-/* clang-format off */
-#define TEXT(text, at, least_, most_)  {.key = text, .type = FIELD_TEXT, .offset = at, .least = least_, .most = most_}
-#define NEED(text, at, least_, most_)  {.key = text, .type = FIELD_TEXT, .offset = at, .least = least_, .most = most_, .required = true}
-#define TOKEN(text, at)                {.key = text, .type = FIELD_TOKEN, .offset = at, .least = 1, .most = MESSAGE_ID_BYTES_MAX}
-#define SESSION(text, at, required_)   {.key = text, .type = FIELD_SESSION, .offset = at, .required = required_}
-#define U64(text, at)                  {.key = text, .type = FIELD_U64, .offset = at}
-#define UP_TO(text, at, most_)         {.key = text, .type = FIELD_U64, .offset = at, .most = most_}
-#define BOOL(text, at)                 {.key = text, .type = FIELD_BOOL, .offset = at}
-#define RAW(text, at)                  {.key = text, .type = FIELD_RAW, .offset = at}
-#define ENUM(text, at, names, count)   {.key = text, .type = FIELD_ENUM, .offset = at, .most = count, .name = names##_text}
-#define NEED_ENUM(text, at, names, count) \
-    {.key = text, .type = FIELD_ENUM, .offset = at, .most = count, .name = names##_text, .required = true}
-
-#define HEADER(type, h) \
-    NEED("id", AT(type, h.id), 1, MESSAGE_ID_BYTES_MAX), U64("ts", AT(type, h.ts)), \
-    TEXT("pub", AT(type, h.pub), 1, MESSAGE_ID_BYTES_MAX), U64("pe", AT(type, h.pe)), U64("ps", AT(type, h.ps))
-/* clang-format on */
 
 /* Times and durations: far below what arithmetic on them could overflow. */
 #define MS_MAX (1ull << 52)
@@ -164,11 +138,6 @@ static const struct field input_table[] = {
     TEXT("operation_id", AT(input_fields, in.operation_id), 1, MESSAGE_ID_BYTES_MAX),
     ENUM("continuation", AT(input_fields, in.continuation), mk_continuation, MK_CONTINUATION_COUNT),
 };
-
-static bool is_nil(struct span raw)
-{
-    return raw.bytes == 1 && (uint8_t)raw.at[0] == 0xc0;
-}
 
 /* nil is what a publisher that has no durability says: validation refuses it as the source does. */
 static enum mk_err read_durability(struct span raw, struct mk_input *out, struct mk_note *note)
@@ -451,90 +420,4 @@ enum mk_err result_read(struct span map, struct result_in *out, struct mk_note *
     read.in.final = error.final;
     *out = read.in;
     return err;
-}
-
-/* --- heartbeat --- */
-
-struct heartbeat_fields {
-    struct mk_heartbeat in;
-    unsigned role;
-    uint64_t partitions;
-    struct span owned;
-};
-
-static enum mk_err open_owned(struct span raw, struct owned_reader *out, struct mk_note *note)
-{
-    *out = (struct owned_reader){NULL, NULL, 0};
-    if (!span_given(raw) || is_nil(raw))
-        return MK_ERR_OK;
-    struct cursor cursor = cursor_of(raw);
-    struct value head;
-    if (!cursor_read(&cursor, &head) || head.type != VALUE_MAP)
-        return err_set(note, MK_ERR_INVALID_FIELD, "owned: a map wanted");
-    *out = (struct owned_reader){cursor.at, cursor.end, (size_t)head.number};
-    return MK_ERR_OK;
-}
-
-enum mk_err heartbeat_read(struct span map, struct mk_heartbeat *out, struct owned_reader *owned, struct mk_note *note)
-{
-    static const struct field table[] = {
-        NEED_ENUM("role", AT(heartbeat_fields, role), role, 2),
-        NEED("node", AT(heartbeat_fields, in.node), 1, MESSAGE_ID_BYTES_MAX),
-        TEXT("incarnation", AT(heartbeat_fields, in.incarnation), 0, MESSAGE_ID_BYTES_MAX),
-        TEXT("phase", AT(heartbeat_fields, in.phase), 0, MESSAGE_ID_BYTES_MAX),
-        UP_TO("partitions_total", AT(heartbeat_fields, partitions), PARTITIONS_MAX),
-        RAW("owned", AT(heartbeat_fields, owned)),
-        U64("sessions", AT(heartbeat_fields, in.sessions)),
-        U64("load", AT(heartbeat_fields, in.load)),
-        U64("frames_in", AT(heartbeat_fields, in.frames_in)),
-        U64("frames_out", AT(heartbeat_fields, in.frames_out)),
-        U64("dropped", AT(heartbeat_fields, in.dropped)),
-        U64("bytes_in", AT(heartbeat_fields, in.bytes_in)),
-    };
-    struct heartbeat_fields read = {.role = 0};
-    enum mk_err err = fields_read(map, table, COUNT(table), &read, note);
-    if (!err)
-        err = open_owned(read.owned, owned, note);
-    read.in.hub = read.role == 1;
-    read.in.partitions_total = (uint32_t)read.partitions;
-    *out = read.in;
-    return err;
-}
-
-static bool read_hex4(struct span text, uint32_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < text.bytes; i++) {
-        char c = text.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-        *out = 16 * *out + (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return text.bytes == 4;
-}
-
-/* pp: [history, fence, sequence]. An entry of another form is stepped over. */
-bool owned_next(struct owned_reader *reader, struct mk_owned *out)
-{
-    struct cursor cursor = {reader->at, reader->end};
-    while (reader->left) {
-        reader->left--;
-        struct value key, head, history, fence, sequence;
-        struct span name, entry;
-        if (!cursor_skip(&cursor, &name) || !cursor_skip(&cursor, &entry))
-            return false;
-        reader->at = cursor.at;
-        struct cursor in_name = cursor_of(name), in = cursor_of(entry);
-        bool sound = cursor_read(&in_name, &key) && key.type == VALUE_STR && read_hex4(key.text, &out->partition) &&
-                     cursor_read(&in, &head) && head.type == VALUE_ARRAY && head.number == 3 &&
-                     cursor_read(&in, &history) && history.type == VALUE_STR && cursor_read(&in, &fence) &&
-                     fence.type == VALUE_UINT && cursor_read(&in, &sequence) && sequence.type == VALUE_UINT;
-        if (!sound)
-            continue;
-        out->history = history.text;
-        out->fence = fence.number;
-        out->sequence = sequence.number;
-        return true;
-    }
-    return false;
 }

@@ -7,7 +7,7 @@
  * Keys of partition p in group g = p mod groups, with pp = four hex digits:  mk:{g}:pp:L  for L in
  *   l lease (hash)   s heads (hash: session)    i active inputs (hash: session/seq)    x states (hash: session)
  *   t facts (hash: session/kind/name)           o outbox (stream)                      d dead letters (stream)
- * Lease fields: v history node inc fence seq pub hor bytes ren exp succ d0..d7 (digest of commit n in d<n mod 8>, as
+ * Lease fields: v history node inc fence seq pub hor bytes ren exp beg succ d0..d7 (digest of commit n in d<n mod 8>, as
  * "digest:i,j" with the sections that were skipped).
  *
  * found    K  mk:{c}:facts
@@ -16,15 +16,24 @@
  * claim    K  l per partition
  *          A  <lease>, lease_ms, then per partition: highest fence heard, history to use if there is none,
  *             renewal counter that stood still for two leases ("" = none)
- *          R  now, then per partition: status (held | other), history, node, inc, fence, seq, pub, hor, bytes, ren, exp
+ *          R  now, then per partition: status (held | other), <record> = history, node, inc, fence, seq, pub, hor, bytes, ren, exp,
+ *             beg, succ
  *             free to take: no record, no owner, exp <= now, or the counter that stood still. Already the caller's: held, unchanged.
- *             fence := max(stored + 1, now in us, heard + 1)
+ *             fence := max(stored + 1, now in us, heard + 1); beg := seq
+ * watch    K  l per partition
+ *          A  none
+ *          R  now, then per partition: status (free: no record, no owner, exp <= now | other), <record>
+ * members  K  mk:{c}:members
+ *          A  <lease>, lease_ms, phase (working | deaf | draining; "" = the caller is no member any more)
+ *          R  now, status (held = written | other: another incarnation of this node id is alive, nothing was written),
+ *             then per member alive, the caller too: node, inc, phase, exp
+ *             Hash: field = node, value = "inc exp phase". Those that expired ten minutes ago are deleted.
  * renew    K  l per partition
  *          A  <lease>, lease_ms, then per partition: fence, renewal counter (absolute)
- *          R  now, then per partition: status (held | other | free), node, fence
- * release  K  l per partition
- *          A  <lease>, then per partition: fence, successor ("" = none)
- *          R  now, then per partition: status (held = released now | other | free), node, fence
+ *          R  now, then per partition: status (held | other | free), node, fence, beg
+ * release  K  l s per partition
+ *          A  <lease>, then per partition: fence, successor ("" = none), pub
+ *          R  now, then per partition: status (held = released now | other | free), node, fence, heads in s
  * commit   K  l s i x t o d per partition
  *          A  <lease>, then per partition: fence, seq (the new one), digest, pub, hor, bytes, number of sections;
  *             then per section: number of operations; then per operation: code, field, value:
@@ -33,7 +42,7 @@
  *               o  an event for the outbox: field = session, value = the message
  *               d  a dead letter: field = session, value = the record
  *               -  trim: outbox entries with an id up to <value>-* are deleted (field "")
- *          R  now, then per partition: status (held | again | other | free | sequence), seq stored, fence stored, number skipped;
+ *          R  now, then per partition: status (held | again | other | free | sequence), seq, fence, beg stored, number skipped;
  *             then per skipped section: its index from 0, number of failed conditions, then field, value each
  *             Everything is validated for all partitions before anything is written; a partition whose lease or sequence does not
  *             fit is left out, the others stand. Outbox: one entry `<seq>-1` per partition, fields session, message, session, ...;

@@ -209,6 +209,8 @@ static const struct flag flags[] = {
     {"retain-ms", "MS", "86400000", "how long what was done is remembered", NUMBER(RETAIN_MS_MIN, 31ull * 86400000), AT(retain_ms)},
     {"retain-bytes", "BYTES", "67108864", "the same, of one partition", NUMBER(1u << 20, 1ull << 40), AT(retain_bytes)},
     {"frame-bytes", "BYTES", "1048576", "longest frame", NUMBER(1024, FRAME_BYTES_MAX), AT(frame_bytes)},
+    {"finish-ms", "MS", "5000", "how long a run may go on when its partition is given to another node", NUMBER(0, 3600000),
+     AT(finish_ms)},
     {"stop-ms", "MS", "30000", "how long a stop may take", NUMBER(0, 3600000), AT(stop_ms)},
     {"http", "HOST:PORT", "off", "serves /healthz, /readyz and /metrics", .read = read_http},
     {"ready-file", "PATH", NULL, "gets the ready line, as stdout does", .read = read_text, AT(ready_file)},

@@ -61,6 +61,7 @@ struct driver *driver_new(const struct driver_options *options, const struct por
         .answer_bytes_max = options->frame_bytes_max - options->frame_bytes_max / 8,
         .held_events_max = HELD_EVENTS_MAX,
         .held_bytes_max = HELD_BYTES_MAX,
+        .finish_ms = options->finish_ms,
         .alone = options->alone,
         .auto_register = options->auto_register,
         .executor_known = executor_known,
@@ -136,7 +137,9 @@ void driver_step(struct driver *driver, const struct node_event *event)
     step_once(driver, event);
     while (driver->unsent_count) {
         struct node_event failed = driver_event(driver, EV_CALL_FAILED);
-        failed.call = driver->unsent[--driver->unsent_count];
+        const struct unsent_call *unsent = &driver->unsent[--driver->unsent_count];
+        failed.call = unsent->id;
+        failed.as.failed.unknown = unsent->begun;
         failed.as.failed.transient = true;
         failed.as.failed.why = SPAN_LIT("not sent");
         step_once(driver, &failed);
@@ -255,9 +258,8 @@ static void bad(struct driver *driver, const struct incoming *in, const struct m
     bool ours = in->topic.class == TOPIC_NODE && !in->topic.any_name;
     if ((in->topic.class == TOPIC_IN || in->topic.class == TOPIC_CTL) && !in->topic.any_partition) {
         struct mk_owned owned;
-        uint32_t cursor = in->topic.partition % driver->options.partitions;
-        ours = node_owned_next(driver->node, &cursor, &owned) &&
-               owned.partition == in->topic.partition % driver->options.partitions;
+        uint32_t wanted = in->topic.partition % driver->options.partitions, cursor = wanted;
+        ours = node_owned_next(driver->node, &cursor, &owned) && owned.partition == wanted;
     }
     if (ours)
         driver_refuse(driver, head, why, note);
@@ -310,25 +312,45 @@ static enum mk_err give_command(struct driver *driver, const struct incoming *in
     return MK_ERR_OK;
 }
 
+/* What another node says of partitions, one by one; partitions that this cluster does not have are left out. */
+static void give_lists(struct driver *driver, struct node_event *event, struct heartbeat_lists *lists)
+{
+    struct mk_owned owned;
+    struct mk_handing handing;
+    uint32_t *expecting = &event->as.heartbeat.expecting, partitions = driver->options.partitions;
+    event->as.heartbeat.part = BEAT_OWNED;
+    event->as.heartbeat.owned = &owned;
+    while (owned_next(&lists->owned, &owned))
+        if (owned.partition < partitions)
+            driver_step(driver, event);
+    event->as.heartbeat.owned = NULL;
+    event->as.heartbeat.part = BEAT_HANDING;
+    event->as.heartbeat.handing = &handing;
+    while (handing_next(&lists->handing, &handing))
+        if (handing.partition < partitions)
+            driver_step(driver, event);
+    event->as.heartbeat.handing = NULL;
+    event->as.heartbeat.part = BEAT_EXPECTING;
+    while (partition_next(&lists->expecting, expecting))
+        if (*expecting < partitions)
+            driver_step(driver, event);
+}
+
 static enum mk_err give_heartbeat(struct driver *driver, struct span map, struct mk_note *note)
 {
     struct mk_heartbeat beat;
-    struct owned_reader reader;
-    enum mk_err err = heartbeat_read(map, &beat, &reader, note);
+    struct heartbeat_lists lists;
+    enum mk_err err = heartbeat_read(map, &beat, &lists, note);
     if (err)
         return err;
     struct node_event event = driver_event(driver, EV_HEARTBEAT);
     event.as.heartbeat.beat = &beat;
+    event.as.heartbeat.part = BEAT_HEAD;
     driver_step(driver, &event);
-    if (span_is(beat.incarnation, driver->config.incarnation.text)) {
+    if (span_is(beat.incarnation, driver->config.incarnation.text))
         driver->own_heard_ms = event.now_ms;
-        return MK_ERR_OK;
-    }
-    struct mk_owned owned;
-    event.as.heartbeat.beat = NULL;
-    event.as.heartbeat.owned = &owned;
-    while (owned_next(&reader, &owned))
-        driver_step(driver, &event);
+    else
+        give_lists(driver, &event, &lists);
     return MK_ERR_OK;
 }
 
@@ -376,13 +398,8 @@ static bool for_us(const struct driver *driver, const struct topic *topic)
 {
     switch (topic->class) {
     case TOPIC_IN:
-    case TOPIC_CTL: {
-        if (topic->any_partition)
-            return true;
-        struct mk_owned owned;
-        uint32_t wanted = topic->partition % driver->options.partitions, cursor = wanted;
-        return node_owned_next(driver->node, &cursor, &owned) && owned.partition == wanted;
-    }
+    case TOPIC_CTL:
+        return topic->any_partition || node_takes(driver->node, topic->partition % driver->options.partitions);
     case TOPIC_NODE:
         return topic->any_name || span_equal(topic->name, id_span(&driver->options.node));
     case TOPIC_HB:
@@ -393,6 +410,15 @@ static bool for_us(const struct driver *driver, const struct topic *topic)
         break;
     }
     return false;
+}
+
+/* Another owner's frame: read for its number only, or each of them would look like a frame that was lost. */
+static void pass_by(struct driver *driver, const struct topic *topic, struct span map)
+{
+    struct message_head head;
+    driver->seen.items_foreign++;
+    if (message_head_read(map, &head, NULL) == MK_ERR_OK)
+        driver->seen.frames_lost += gaps_note(&driver->gaps, topic->class, &head.h);
 }
 
 void driver_frame(struct driver *driver, struct span frame)
@@ -406,7 +432,7 @@ void driver_frame(struct driver *driver, struct span frame)
         return;
     }
     if (!for_us(driver, &in.topic)) {
-        driver->seen.items_foreign++;
+        pass_by(driver, &in.topic, map);
         return;
     }
     in.frame = blob_new(driver->mem, map);
@@ -438,6 +464,8 @@ static const char *unready(const struct driver *driver, const struct node_view *
         return "the store is not connected";
     if (!view->founded)
         return "the cluster's record has not been read";
+    if (!view->joined)
+        return "the node has not joined the cluster";
     if (!view->bus_up)
         return "own heartbeat not heard through the bus";
     if (driver->options.alone && view->foreign_heard)
@@ -446,12 +474,29 @@ static const char *unready(const struct driver *driver, const struct node_view *
         return "partitions are suspended: the store has lost commits";
     if (view->unsafe)
         return "leases are not renewed";
-    bool none_yet = !view->owned && !view->foreign_heard; /* a standby claims for ever, and is ready */
-    if (view->recovering || (view->claiming && none_yet))
+    if (view->recovering)
         return "partitions are being taken over";
-    if (!view->owned && !view->foreign_heard)
+    if (!view->owned && view->members < 2) /* beside others a node may well own nothing yet, and is ready to */
         return "no partition is owned yet";
-    return view->leaving ? "leaving" : NULL;
+    return view->leaving ? "the node is leaving" : NULL;
+}
+
+uint64_t driver_safe_until_ms(const struct driver *driver)
+{
+    struct node_view view;
+    node_view(driver->node, driver_now(driver), &view);
+    return view.safe_until_ms;
+}
+
+bool driver_receipt(struct driver *driver, struct buf *out)
+{
+    struct mk_doc *doc = doc_new(driver->mem);
+    if (!doc)
+        return false;
+    node_receipt(driver->node, doc);
+    doc_pack(out, doc);
+    doc_free(doc);
+    return !out->failed;
 }
 
 void driver_status(const struct driver *driver, struct driver_status *out)
@@ -462,6 +507,7 @@ void driver_status(const struct driver *driver, struct driver_status *out)
     out->unready_why = unready(driver, &view);
     out->ready = !out->unready_why;
     out->left = view.left;
+    out->leaving = view.leaving;
     out->mismatch = driver->mismatch;
     out->mismatch_note = driver->mismatch_note;
     out->partitions_owned = view.owned;

@@ -5,6 +5,7 @@
 #ifndef MEERKAT_NODE_DRIVER_H
 #define MEERKAT_NODE_DRIVER_H
 
+#include "codec/buf.h"
 #include "node/core/port.h"
 
 struct driver;
@@ -13,6 +14,7 @@ struct driver_options {
     struct mk_id node; /* --node-id */
     uint32_t partitions, groups;
     uint64_t lease_ms;
+    uint64_t finish_ms; /* for runs of a partition that is given away */
     uint64_t idle_evict_ms;
     uint64_t retain_ms, retain_bytes;
     size_t frame_bytes_max;
@@ -37,7 +39,7 @@ void driver_store_reply(struct driver *driver, uint64_t tag, const struct store_
 void driver_run_done(struct driver *driver, struct span session, const struct run_done *done);
 void driver_tick(struct driver *driver); /* timers; call when driver_due_ms has passed */
 void driver_turn_end(struct driver *driver);
-void driver_leave(struct driver *driver); /* SIGTERM: finish, release everything, then `left` */
+void driver_leave(struct driver *driver); /* SIGTERM: finish, give everything away, then `left` */
 
 /* When driver_tick is wanted, by the clock port; UINT64_MAX: never. */
 uint64_t driver_due_ms(const struct driver *driver);
@@ -47,7 +49,8 @@ uint64_t driver_due_ms(const struct driver *driver);
 struct driver_status {
     bool ready;              /* founded, partitions owned, store and bus up, nobody else heard in a cluster of one */
     const char *unready_why; /* when not ready */
-    bool left;               /* after driver_leave: everything is released */
+    bool leaving;            /* told to, by driver_leave or by the command `drain` */
+    bool left;               /* everything was given away */
     bool mismatch;           /* the store belongs to a cluster configured otherwise: the loop exits with 5 */
     struct mk_note mismatch_note;
     uint32_t partitions_owned;
@@ -61,5 +64,12 @@ struct driver_status {
 };
 
 void driver_status(const struct driver *driver, struct driver_status *out);
+
+/* Until when, by the clock port, everything that this node owns is safe: its executors may live so long. UINT64_MAX: it
+ * owns nothing. */
+uint64_t driver_safe_until_ms(const struct driver *driver);
+
+/* What the leaving did, as one msgpack map (docs/protocol.md, `drain`). False: no memory. */
+bool driver_receipt(struct driver *driver, struct buf *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the driver's files share. driver.c: life, time, frames in; driver_calls.c: effects that are calls of the store,
- * and their replies; driver_out.c: effects that leave the node. */
+/* What the driver's files share. driver.c: life, time, frames in; driver_calls.c: effects that are calls of the store;
+ * driver_replies.c: what the replies say; driver_out.c: effects that leave the node. */
 #ifndef MEERKAT_NODE_DRIVER_IMPL_H
 #define MEERKAT_NODE_DRIVER_IMPL_H
 
@@ -18,19 +18,38 @@ struct asked_fact {
     struct mk_id name;
 };
 
-/* A call on its way: its bytes, and what its reply is about. */
+/* What goes to the store as one call: its bytes, and which items of the driver's call it is about. */
+struct call_part {
+    struct call call;
+    size_t first, count; /* places in `order` */
+};
+
+/* A call on its way. It is one part, but for those about many leases or sessions: a part of them is of one group, and
+ * no larger than a call may be. The core knows nothing of parts: all parts together are one answer, and when one fails,
+ * the whole has failed. */
 struct driver_call {
     struct driver_call *next;
     uint64_t id;
     enum node_effect_type type;
-    struct call call;
+    enum script script;
     struct mk_session_id *sessions; /* DO_LOAD: in order; DO_FACTS: one */
     struct asked_fact *facts;       /* DO_FACTS */
-    struct lease_call *leases;      /* DO_CLAIM, DO_RENEW, DO_RELEASE */
-    uint32_t partition;             /* DO_ACTIVE, DO_EVENTS */
-    size_t count;                   /* of sessions, facts, leases; DO_COMMIT: parts */
-    size_t *section_counts;         /* DO_COMMIT: sections of each part */
-    bool failed;                    /* could not be packed: never sent */
+    struct lease *leases;   /* DO_CLAIM, DO_RENEW, DO_RELEASE, DO_WATCH: what was answered, in the order asked */
+    uint32_t partition;     /* DO_ACTIVE, DO_EVENTS */
+    size_t count;           /* of sessions, facts, leases; DO_COMMIT: parts of the commit */
+    size_t *section_counts; /* DO_COMMIT: sections of each part of the commit */
+    size_t *order;          /* items as the parts have them, one part behind the other */
+    uint64_t store_ms;      /* the latest of the replies so far */
+    bool failed;            /* could not be packed: never sent */
+    size_t awaited;         /* parts that were sent and not answered */
+    size_t part_count;
+    struct call_part parts[];
+};
+
+/* A call that could not be handed to the store. */
+struct unsent_call {
+    uint64_t id;
+    bool begun; /* some of its parts were */
 };
 
 struct driver {
@@ -41,7 +60,7 @@ struct driver {
     struct node *node;
     struct node_effects fx;
     struct driver_call *calls;
-    uint64_t *unsent; /* ids of calls that could not be handed to the store */
+    struct unsent_call *unsent;
     size_t unsent_count, unsent_room;
     struct outgoing out;
     struct gaps gaps;
@@ -61,6 +80,11 @@ void driver_say(struct driver *driver, enum trace_level level, const char *what,
 /* --- driver_calls.c --- */
 void driver_call_effect(struct driver *driver, const struct node_effect *effect);
 void driver_calls_free(struct driver *driver);
+
+/* --- driver_replies.c --- */
+/* One part of a call was answered: gives the core what it says, once it says it all. False: the reply cannot be read,
+ * and the core was told that the call failed. The call may be gone only if it is a commit. */
+bool driver_read_reply(struct driver *driver, struct driver_call *call, size_t part, const struct store_reply *reply);
 
 /* --- driver_out.c --- */
 void driver_out_effect(struct driver *driver, struct node_effect *effect);

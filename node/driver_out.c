@@ -161,26 +161,45 @@ static void out_run(struct driver *driver, const struct node_effect *effect)
     item->run = effect->as.executor.run;
 }
 
+/* What the node says of partitions. */
+struct beat_lists {
+    struct mk_owned owned[PARTITIONS_MAX];
+    struct mk_handing handing[PARTITIONS_MAX];
+    uint32_t expecting[PARTITIONS_MAX], suspended[PARTITIONS_MAX];
+};
+
+static void fill_lists(const struct node *node, struct beat_lists *lists, struct mk_heartbeat *beat)
+{
+    for (uint32_t at = 0; node_owned_next(node, &at, &lists->owned[beat->owned_count]);)
+        beat->owned_count++;
+    for (uint32_t at = 0; node_handing_next(node, &at, &lists->handing[beat->handing_count]);)
+        beat->handing_count++;
+    for (uint32_t at = 0; node_expecting_next(node, &at, &lists->expecting[beat->expecting_count]);)
+        beat->expecting_count++;
+    for (uint32_t at = 0; node_suspended_next(node, &at, &lists->suspended[beat->suspended_count]);)
+        beat->suspended_count++;
+    beat->owned = lists->owned;
+    beat->handing = lists->handing;
+    beat->expecting = lists->expecting;
+    beat->suspended = lists->suspended;
+}
+
 static void out_heartbeat(struct driver *driver)
 {
-    struct mk_owned *owned = calloc(driver->options.partitions, sizeof *owned);
-    if (!owned)
+    struct beat_lists *lists = malloc(sizeof *lists);
+    if (!lists)
         return;
     struct node_view view;
     node_view(driver->node, driver_now(driver), &view);
-    size_t count = 0;
-    for (uint32_t cursor = 0; node_owned_next(driver->node, &cursor, &owned[count]);)
-        count++;
     struct mk_heartbeat beat = {
         .node = id_span(&driver->options.node),
         .incarnation = span_of(driver->config.incarnation.text),
-        .phase = view.leaving ? SPAN_LIT("leaving") : SPAN_LIT("working"),
+        .phase = span_of(member_phase_name(view.phase)),
         .partitions_total = driver->options.partitions,
-        .owned = owned,
-        .owned_count = count,
         .sessions = view.sessions,
         .load = view.runs_active,
     };
+    fill_lists(driver->node, lists, &beat);
     char text[TOPIC_BYTES_MAX + 1], id[32];
     struct topic topic = {.class = TOPIC_HB, .name = beat.node};
     buf_reset(&driver->pack);
@@ -189,7 +208,7 @@ static void out_heartbeat(struct driver *driver)
                    driver->ports.clock.ops->unix_ms(driver->ports.clock.self), &beat);
     if (!driver->pack.failed)
         driver->ports.bus.ops->publish(driver->ports.bus.self, buf_span(&driver->pack));
-    free(owned);
+    free(lists);
 }
 
 static void out_trace(struct driver *driver, const struct node_effect *effect)

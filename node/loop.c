@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "bus/cli.h"
 #include "node/clock.h"
 #include "node/driver.h"
 #include "node/executor.h"
@@ -157,6 +158,36 @@ static void look_at_readiness(struct loop *loop)
         announce(loop);
 }
 
+static void on_too_late(uv_timer_t *timer)
+{
+    struct loop *loop = timer->data;
+    say(loop, TRACE_WARN, "not everything was given away within --stop-ms; another node will wait for the leases");
+    finish(loop, EXIT_STOPPED);
+}
+
+static void begin_leaving(struct loop *loop)
+{
+    loop->leaving = true;
+    driver_leave(loop->driver);
+    uv_timer_start(&loop->stop, on_too_late, loop->config->stop_ms, 0);
+}
+
+/* What `meerkat drain` is answered is printed too: the stop may have been a signal's. */
+static void print_receipt(struct loop *loop)
+{
+    struct buf bytes = {0};
+    json_t *json = NULL;
+    char *text = NULL;
+    if (driver_receipt(loop->driver, &bytes))
+        json = cli_value_json((struct mk_bytes){bytes.at, bytes.bytes});
+    if (json && (text = json_dumps(json, JSON_COMPACT)))
+        printf("left %s\n", text);
+    fflush(stdout);
+    free(text);
+    json_decref(json);
+    buf_fini(&bytes);
+}
+
 static void on_lingered(uv_timer_t *timer)
 {
     finish(timer->data, EXIT_STOPPED);
@@ -166,16 +197,16 @@ static void look(struct loop *loop)
 {
     driver_status(loop->driver, &loop->status);
     if (loop->status.mismatch) {
-        char why[sizeof loop->status.mismatch_note.text + 96];
-        snprintf(why, sizeof why, "%s; give the cluster's own --partitions and --groups",
-                 loop->status.mismatch_note.text);
-        give_up(loop, EXIT_PREFLIGHT, why);
+        give_up(loop, EXIT_PREFLIGHT, loop->status.mismatch_note.text);
         return;
     }
     look_at_readiness(loop);
+    if (loop->status.leaving && !loop->leaving) /* an operator said `drain` */
+        begin_leaving(loop);
     if (loop->leaving && loop->status.left && !loop->lingering) {
         loop->lingering = true;
-        say(loop, TRACE_INFO, "everything is released");
+        say(loop, TRACE_INFO, "everything is given away");
+        print_receipt(loop);
         uv_timer_start(&loop->stop, on_lingered, LINGER_MS, 0);
     }
 }
@@ -284,13 +315,6 @@ static void on_store_up(void *user, bool up)
 
 /* --- ending --- */
 
-static void on_too_late(uv_timer_t *timer)
-{
-    struct loop *loop = timer->data;
-    say(loop, TRACE_WARN, "not everything was released within --stop-ms; another node will wait for the leases");
-    finish(loop, EXIT_STOPPED);
-}
-
 /* The first signal asks to finish and leave, the second to leave now. */
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -301,9 +325,7 @@ static void on_signal(uv_signal_t *handle, int number)
         finish(loop, EXIT_STOPPED);
         return;
     }
-    loop->leaving = true;
-    driver_leave(loop->driver);
-    uv_timer_start(&loop->stop, on_too_late, loop->config->stop_ms, 0);
+    begin_leaving(loop);
 }
 
 /* --- pages --- */
@@ -412,6 +434,7 @@ static int open_driver(struct loop *loop, struct mk_note *note)
         .partitions = (uint32_t)config->partitions,
         .groups = (uint32_t)config->groups,
         .lease_ms = config->lease_ms,
+        .finish_ms = config->finish_ms,
         .idle_evict_ms = config->idle_evict_ms,
         .retain_ms = config->retain_ms,
         .retain_bytes = config->retain_bytes,

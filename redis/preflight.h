@@ -7,8 +7,8 @@
 
 /* What a user of Redis must be allowed besides the keys ~mk:*. The same stands in docs/keys.md. */
 #define PREFLIGHT_RIGHTS                                                                                               \
-    "+evalsha +script|load +ping +select +info +config|get +time +del +hget +hmget +hset +hdel +hkeys +hscan +xadd "   \
-    "+xrange +xtrim +xdel"
+    "+evalsha +script|load +ping +select +info +config|get +time +del +hget +hmget +hset +hdel +hkeys +hlen "          \
+    "+hgetall +hscan +xadd +xrange +xtrim +xdel"
 
 #define PREFLIGHT_LINES      16
 #define PREFLIGHT_LINE_BYTES 512

@@ -74,7 +74,7 @@ static size_t choose(struct node *node, struct group *group, struct slot **chose
     struct slot **link = &group->dirty;
     while (*link && count < group->sections_max) {
         struct slot *slot = *link;
-        if (partition_at(node, slot->partition)->state != PARTITION_OWNED) {
+        if (!partition_works(partition_at(node, slot->partition))) {
             link = &slot->dirty_next;
             continue;
         }
@@ -357,7 +357,8 @@ void commit_verdict(struct node *node, const struct node_event *event)
             break;
         case LEASE_OTHER:
         case LEASE_FREE:
-            partition_lose(node, partition_at(node, part->partition), "a commit was refused: another owner");
+            partition_taken(node, partition_at(node, part->partition), event->as.committed.parts[i].began,
+                            "a commit was refused: another owner");
             break;
         }
     }

@@ -1,11 +1,21 @@
-/* Partitions and their leases: founding, claiming, recovering, renewing, losing, releasing. Safety is in the store,
- * which compares owner, incarnation and fence inside every call; here is liveness, and the clock that silences a node
- * before its lease ends. */
+/* Leases: founding, membership, watching, claiming, renewing, losing. Safety is in the store, which compares owner,
+ * incarnation and fence inside every call; here is liveness, and the clock that silences a node before its lease ends.
+ *
+ * Three times a lease a node says in the store that it is there, renews what it owns and looks at what others own. Who
+ * may claim what is free, and when, is the rendezvous hash's (member.h): the first in rank at once, the k-th after k
+ * leases, so that a claim that is never made is made by the next. */
 #include "node/core/node_impl.h"
 
 #include <stdio.h>
 
-#define TAIL_ENTRIES 500 /* outbox entries looked at in one call */
+#define STOOD_LEASES                                                                                                   \
+    2 /* a renewal counter that stands so long belongs to a dead owner, whatever the store's clock says */
+#define SESSIONS_NAMED 8 /* of a suspended partition, in the log */
+
+static uint64_t third(const struct node *node)
+{
+    return node->config.lease_ms / 3;
+}
 
 /* A node is silent a tenth of a lease before the store would give the lease away: clocks drift, and sending takes time.
  */
@@ -22,41 +32,129 @@ static uint64_t left_of(const struct node *node, const struct lease *lease)
     return left < node->config.lease_ms ? left : node->config.lease_ms;
 }
 
-static uint64_t third(const struct node *node)
-{
-    return node->config.lease_ms / 3;
-}
-
 bool partition_ours(const struct partition *partition)
 {
-    return partition->state >= PARTITION_TAIL;
+    return partition->state >= PARTITION_TAIL && !partition->taken;
+}
+
+bool partition_works(const struct partition *partition)
+{
+    return partition->state >= PARTITION_OWNED && partition->state <= PARTITION_SETTLING;
+}
+
+bool partition_keeps(const struct partition *partition)
+{
+    return partition->state >= PARTITION_EXPECTED && partition->state <= PARTITION_OFFERED;
 }
 
 enum may node_may(const struct node *node, uint32_t id, uint64_t fence, uint64_t now_ms)
 {
     const struct partition *partition = &node->partitions[id];
-    if (!partition_ours(partition) || partition->fence != fence)
+    bool over = !partition_ours(partition) || partition->state == PARTITION_RELEASING;
+    if (over || partition->fence != fence)
         return IS_GONE;
     return now_ms < partition->safe_until_ms ? MAY_LEAVE : MUST_WAIT;
+}
+
+/* --- when to claim what is not ours --- */
+
+/* The rank among those who may. Who let its lease run out is passed over: it is dead, or had its chance. Who was named
+ * at the release comes first. */
+static size_t rank_of(const struct node *node, const struct partition *partition)
+{
+    const struct watched *watched = &partition->watched;
+    struct span self = id_span(&node->config.node), successor = id_span(&watched->successor);
+    size_t rank = members_rank(&node->members, partition->id, self, id_span(&watched->holder));
+    if (rank == MEMBERS_MAX || !watched->unowned_since_ms || !members_candidate(&node->members, successor))
+        return rank;
+    return span_equal(successor, self) ? 0 : rank + 1;
+}
+
+static bool stood_still(const struct node *node, const struct watched *watched)
+{
+    return watched->holder.bytes && node->now_ms >= watched->stood_since_ms + STOOD_LEASES * node->config.lease_ms;
+}
+
+static void plan_claim(struct node *node, struct partition *partition)
+{
+    const struct watched *watched = &partition->watched;
+    size_t rank = rank_of(node, partition);
+    partition->claim_due_ms = UINT64_MAX;
+    if (!watched->looked_at || rank == MEMBERS_MAX || node->leaving)
+        return;
+    uint64_t from = watched->unowned_since_ms ? watched->unowned_since_ms : watched->expires_ms;
+    uint64_t dead = watched->stood_since_ms + STOOD_LEASES * node->config.lease_ms;
+    if (!watched->unowned_since_ms && dead < from)
+        from = dead;
+    partition->claim_due_ms = from + rank * node->config.lease_ms;
+}
+
+void leases_replan(struct node *node)
+{
+    for (uint32_t p = 0; p < node->config.partitions; p++)
+        if (node->partitions[p].state <= PARTITION_EXPECTED)
+            plan_claim(node, &node->partitions[p]);
+}
+
+/* A lease that is not ours, as the store has just told it. */
+static void observe(struct node *node, struct partition *partition, const struct lease *lease)
+{
+    struct watched *watched = &partition->watched;
+    bool owned = lease->owner.node.bytes != 0;
+    if (lease->fence > partition->heard.fence)
+        partition->heard.fence = lease->fence;
+    if (!watched->looked_at || lease->renewals != watched->renewals)
+        watched->stood_since_ms = node->now_ms;
+    watched->looked_at = true;
+    watched->renewals = lease->renewals;
+    watched->holder = lease->owner.node;
+    watched->successor = lease->successor;
+    uint64_t store = store_now(node), left = lease->expires_ms > store ? lease->expires_ms - store : 0;
+    watched->expires_ms = node->now_ms + left;
+    if (owned && left)
+        watched->unowned_since_ms = 0;
+    else if (!watched->unowned_since_ms)
+        watched->unowned_since_ms = node->now_ms;
+    partition->claim_unsure = false;
+    plan_claim(node, partition);
+    if (span_is(span_of(node->config.incarnation.text), lease->owner.incarnation.text) && left)
+        partition->claim_due_ms = node->now_ms; /* ours: a claim whose answer was lost; leaving too, to give it away */
+}
+
+/* What was kept for a partition that is not ours after all: publishers repeat it, and find the owner. */
+static void drop_kept(struct node *node, struct partition *partition)
+{
+    while (node->slots.by_partition[partition->id])
+        slot_drop(node, node->slots.by_partition[partition->id]);
+    partition->state = PARTITION_NONE;
+}
+
+/* --- the end of ownership --- */
+
+void partition_drop(struct node *node, struct partition *partition)
+{
+    commits_forget_partition(node, partition->id);
+    replays_forget(node, partition->id, false);
+    handover_forget(node, partition);
+    drop_kept(node, partition);
+    partition->taken = false;
+    partition->call = 0;
+    partition->watched = (struct watched){0};
+    partition->claim_due_ms = UINT64_MAX;
+    node->watch_due_ms = node->now_ms;
+    struct node_effect *effect = emit(node, DO_LOST);
+    if (effect)
+        effect->partition = partition->id;
 }
 
 void partition_lose(struct node *node, struct partition *partition, const char *why)
 {
     if (!partition_ours(partition))
         return;
-    trace(node, NOTE_WARN, "partition lost", NULL, "%04x fence %llu: %s", (unsigned)partition->id,
-          (unsigned long long)partition->fence, why);
-    commits_forget_partition(node, partition->id);
-    replays_forget(node, partition->id, false);
-    while (node->slots.by_partition[partition->id])
-        slot_drop(node, node->slots.by_partition[partition->id]);
-    partition->state = PARTITION_NONE;
-    partition->call = 0;
-    partition->claim_due_ms = node->now_ms + third(node);
+    partition_drop(node, partition);
+    node->news.lost++;
+    node->news.lost_why = why;
     node->seen.leases_lost++;
-    struct node_effect *effect = emit(node, DO_LOST);
-    if (effect)
-        effect->partition = partition->id;
 }
 
 void partition_suspend(struct node *node, struct partition *partition, const char *why, uint64_t stored)
@@ -66,12 +164,46 @@ void partition_suspend(struct node *node, struct partition *partition, const cha
     trace(node, NOTE_ERROR, "partition suspended", NULL, "%04x: %s (stored %llu, ours %llu)", (unsigned)partition->id,
           why, (unsigned long long)stored, (unsigned long long)partition->committed);
     partition->state = PARTITION_SUSPENDED;
+    partition->call = 0;
+    commits_forget_partition(node, partition->id);
+    replays_forget(node, partition->id, false);
+    handover_forget(node, partition);
+    unsigned named = 0;
+    for (struct slot *slot = node->slots.by_partition[partition->id]; slot; slot = slot->partition_next) {
+        slot_cancel(node, slot);
+        if (named++ < SESSIONS_NAMED)
+            trace(node, NOTE_ERROR, "session suspended", slot, "its last commit may not be in the store");
+    }
     node->seen.faults++;
+}
+
+/* Memory is dropped only when all that we were confirmed was there as the new owner began; else the store lost it, and
+ * this node is the only one that knows (L26). */
+void partition_taken(struct node *node, struct partition *partition, uint64_t began, const char *why)
+{
+    if (!partition_ours(partition))
+        return;
+    if (began >= partition->committed) {
+        partition_lose(node, partition, why);
+        return;
+    }
+    partition_suspend(node, partition, "another owner began before our last confirmed commit: the store has lost it",
+                      began);
+    partition->taken = true;
+    struct node_effect *effect = emit(node, DO_LOST);
+    if (effect)
+        effect->partition = partition->id;
+}
+
+void partition_doubt(struct node *node)
+{
+    node->renew_due_ms = node->now_ms;
+    node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
 }
 
 /* --- calls --- */
 
-static struct node_effect *lease_call(struct node *node, enum node_effect_type type, uint64_t *call)
+struct node_effect *lease_call(struct node *node, enum node_effect_type type, uint64_t *call)
 {
     struct node_effect *effect = emit(node, type);
     if (!effect)
@@ -85,7 +217,7 @@ static struct node_effect *lease_call(struct node *node, enum node_effect_type t
     return effect;
 }
 
-static struct lease_call *add_lease(struct node_effect *effect, const struct partition *partition)
+struct lease_call *add_lease(struct node_effect *effect, const struct partition *partition)
 {
     struct lease_call *lease = &effect->as.leases.leases[effect->as.leases.count++];
     lease->partition = partition->id;
@@ -107,21 +239,28 @@ static struct mk_hex new_history(struct node *node)
 
 static void claim(struct node *node)
 {
-    if (node->claim_call || node->leaving)
+    if (node->claim_call || !node->joined)
         return;
     struct node_effect *effect = NULL;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
-        if (partition->state != PARTITION_NONE || node->now_ms < partition->claim_due_ms)
+        if (partition->state > PARTITION_EXPECTED || node->now_ms < partition->claim_due_ms)
             continue;
         if (!effect && !(effect = lease_call(node, DO_CLAIM, &node->claim_call)))
             return;
         struct lease_call *lease = add_lease(effect, partition);
-        lease->fence = partition->heard_fence;
+        lease->fence = partition->heard.fence;
         lease->history = new_history(node);
+        lease->stood = stood_still(node, &partition->watched);
+        lease->renewals = partition->watched.renewals;
         partition->state = PARTITION_CLAIMING;
     }
     node->claim_sent_ms = node->now_ms;
+}
+
+static bool renews(const struct partition *partition)
+{
+    return partition_ours(partition) && partition->state != PARTITION_RELEASING;
 }
 
 static void renew(struct node *node)
@@ -131,7 +270,7 @@ static void renew(struct node *node)
     struct node_effect *effect = NULL;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
-        if (!partition_ours(partition))
+        if (!renews(partition))
             continue;
         if (!effect && !(effect = lease_call(node, DO_RENEW, &node->renew_call)))
             return;
@@ -139,6 +278,23 @@ static void renew(struct node *node)
     }
     node->renew_sent_ms = node->now_ms;
     node->renew_due_ms = node->now_ms + third(node);
+}
+
+static void watch(struct node *node)
+{
+    if (node->watch_call || node->now_ms < node->watch_due_ms)
+        return;
+    struct node_effect *effect = NULL;
+    for (uint32_t p = 0; p < node->config.partitions; p++) {
+        struct partition *partition = &node->partitions[p];
+        if (partition->state > PARTITION_EXPECTED)
+            continue;
+        if (!effect && !(effect = lease_call(node, DO_WATCH, &node->watch_call)))
+            return;
+        add_lease(effect, partition);
+    }
+    node->watch_sent_ms = node->now_ms;
+    node->watch_due_ms = node->now_ms + third(node);
 }
 
 static void found(struct node *node)
@@ -150,162 +306,29 @@ static void found(struct node *node)
         effect->call = node->found_call = next_call(node);
 }
 
-/* --- recovery of a partition that has just become ours --- */
-
-static void ask_tail(struct node *node, struct partition *partition)
+/* Before the renewal of the same turn: a node that dies is dead before its leases are free. */
+static void say_member(struct node *node)
 {
-    struct node_effect *effect = emit(node, DO_EVENTS);
+    if (node->members_call || node->now_ms < node->members_due_ms || node->left)
+        return;
+    struct node_effect *effect = emit(node, DO_MEMBERS);
     if (!effect)
         return;
-    effect->call = partition->call = next_call(node);
-    effect->partition = partition->id;
-    effect->fence = partition->fence;
-    memcpy(effect->as.events.from, partition->cursor, sizeof partition->cursor);
-    effect->as.events.count = TAIL_ENTRIES;
+    effect->call = node->members_call = next_call(node);
+    effect->as.members.leave = node->resigned;
+    effect->as.members.phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
+    node->members_due_ms = node->now_ms + third(node);
 }
 
-static void ask_active(struct node *node, struct partition *partition)
+/* --- answers --- */
+
+static void fatal(struct node *node, const char *what, const char *detail)
 {
-    struct node_effect *effect = emit(node, DO_ACTIVE);
+    struct node_effect *effect = emit(node, DO_FATAL);
     if (!effect)
         return;
-    effect->call = partition->call = next_call(node);
-    effect->partition = partition->id;
-    effect->fence = partition->fence;
-}
-
-static void recover_next(struct node *node)
-{
-    if (node->now_ms < node->asks_due_ms)
-        return;
-    for (uint32_t p = 0; p < node->config.partitions; p++) {
-        struct partition *partition = &node->partitions[p];
-        if (partition->call)
-            continue;
-        if (partition->state == PARTITION_TAIL)
-            ask_tail(node, partition);
-        else if (partition->state == PARTITION_ACTIVE)
-            ask_active(node, partition);
-    }
-}
-
-static void at_work(struct node *node, struct partition *partition)
-{
-    partition->state = PARTITION_OWNED;
-    for (struct slot *slot = node->slots.by_partition[partition->id], *next; slot; slot = next) {
-        next = slot->partition_next;
-        slot_pump(node, slot);
-    }
-}
-
-static void claimed(struct node *node, const struct lease *lease)
-{
-    struct partition *partition = partition_at(node, lease->partition);
-    if (partition->state != PARTITION_CLAIMING)
-        return;
-    if (lease->fence > partition->heard_fence)
-        partition->heard_fence = lease->fence;
-    if (lease->status != LEASE_HELD) {
-        uint64_t left = lease->expires_ms > store_now(node) ? lease->expires_ms - store_now(node) : 1;
-        partition->state = PARTITION_NONE;
-        partition->claim_due_ms = node->now_ms + (left < third(node) ? left : third(node));
-        return;
-    }
-    partition->history = lease->history;
-    partition->fence = lease->fence;
-    partition->sequence = partition->committed = lease->sequence;
-    partition->published = lease->published;
-    partition->horizon_ms = lease->horizon_ms;
-    partition->bytes = lease->bytes;
-    partition->renewals = lease->renewals;
-    partition->safe_until_ms = safe_until(node, node->claim_sent_ms, left_of(node, lease));
-    partition->call = 0;
-    partition->trim_call = partition->trim_waiting = partition->trim_to = partition->trim_bytes =
-        partition->trim_due_ms = 0;
-    snprintf(partition->cursor, sizeof partition->cursor, "%llu-1", (unsigned long long)lease->published);
-    if (lease->sequence == 0)
-        at_work(node, partition); /* nothing was ever committed: nothing to recover */
-    else
-        partition->state = PARTITION_TAIL;
-}
-
-static void tail_page(struct node *node, struct partition *partition, const struct node_event *event)
-{
-    partition->call = 0;
-    if (event->as.events.status != LEASE_HELD) {
-        partition_lose(node, partition, "a read was refused: another owner");
-        return;
-    }
-    for (size_t i = 0; i < event->as.events.count; i++) {
-        const struct outbox_event *item = &event->as.events.events[i];
-        struct node_effect *effect = emit(node, DO_REPUBLISH);
-        if (!effect) { /* no memory: this page again */
-            return;
-        }
-        effect->partition = partition->id;
-        effect->fence = partition->fence;
-        effect->as.republish.session = item->session;
-        effect->as.republish.message = item->message;
-        effect->as.republish.sequence = sequence_of(item->id);
-    }
-    struct span last = event->as.events.last;
-    if (!last.bytes || last.bytes >= sizeof partition->cursor) {
-        partition->state = PARTITION_ACTIVE;
-        return;
-    }
-    memset(partition->cursor, 0, sizeof partition->cursor);
-    memcpy(partition->cursor, last.at, last.bytes);
-}
-
-static void active_found(struct node *node, struct partition *partition, const struct node_event *event)
-{
-    partition->call = 0;
-    if (event->as.active.status != LEASE_HELD) {
-        partition_lose(node, partition, "a read was refused: another owner");
-        return;
-    }
-    for (size_t i = 0; i < event->as.active.count; i++)
-        if (!slot_for(node, event->as.active.sessions[i], partition->id))
-            return; /* no memory: asked again */
-    at_work(node, partition);
-}
-
-static struct partition *awaiting(struct node *node, uint64_t call)
-{
-    for (uint32_t p = 0; p < node->config.partitions; p++)
-        if (node->partitions[p].call == call)
-            return &node->partitions[p];
-    return NULL;
-}
-
-/* --- events --- */
-
-static void renewed(struct node *node, const struct node_event *event)
-{
-    for (size_t i = 0; i < event->as.leases.count; i++) {
-        const struct lease *lease = &event->as.leases.leases[i];
-        struct partition *partition = partition_at(node, lease->partition);
-        if (lease->fence > partition->heard_fence)
-            partition->heard_fence = lease->fence;
-        if (!partition_ours(partition))
-            continue;
-        if (lease->status == LEASE_HELD)
-            partition->safe_until_ms = safe_until(node, node->renew_sent_ms, node->config.lease_ms);
-        else
-            partition_lose(node, partition, "the lease could not be renewed: another owner");
-    }
-}
-
-static void heard(struct node *node, const struct node_event *event)
-{
-    const struct mk_owned *owned = event->as.heartbeat.owned;
-    if (!owned || owned->partition >= node->config.partitions || owned->fence >= FENCE_MAX / 2)
-        return; /* a fence is the store's time in us: far below, or nobody's */
-    struct partition *partition = partition_at(node, owned->partition);
-    if (owned->fence > partition->heard_fence)
-        partition->heard_fence = owned->fence;
-    if (partition_ours(partition) && owned->fence > partition->fence)
-        node->renew_due_ms = node->now_ms; /* suspicion: the store decides */
+    effect->as.trace.what = what;
+    snprintf(effect->as.trace.detail, sizeof effect->as.trace.detail, "%s", detail);
 }
 
 static void founded(struct node *node, const struct node_event *event)
@@ -318,23 +341,156 @@ static void founded(struct node *node, const struct node_event *event)
         return;
     }
     node->found_due_ms = UINT64_MAX;
-    struct node_effect *effect = emit(node, DO_FATAL);
-    if (!effect)
-        return;
-    effect->as.trace.what = "the store belongs to a cluster configured otherwise";
-    snprintf(effect->as.trace.detail, sizeof effect->as.trace.detail,
-             "stored: version %llu, --partitions %llu, --groups %llu; this node: --partitions %u, --groups %u",
+    char detail[200];
+    snprintf(detail, sizeof detail,
+             "stored: version %llu, --partitions %llu, --groups %llu; this node: --partitions %u, --groups %u; give "
+             "the cluster's own",
              (unsigned long long)event->as.found.version, (unsigned long long)event->as.found.partitions,
              (unsigned long long)event->as.found.groups, (unsigned)config->partitions, (unsigned)config->groups);
+    fatal(node, "the store belongs to a cluster configured otherwise", detail);
+}
+
+/* Another process has our id. One that died is forgotten when its lease is over; one that lives is no mistake that this
+ * node can mend. */
+static void stranger(struct node *node)
+{
+    if (!node->stranger_since_ms)
+        node->stranger_since_ms = node->now_ms;
+    else if (node->now_ms > node->stranger_since_ms + 2 * node->config.lease_ms)
+        fatal(node, "another process has this node's id", "end it, or start this one with another --node-id");
+}
+
+static void membered(struct node *node, const struct node_event *event)
+{
+    node->members_call = 0;
+    if (node->resigned) {
+        node->left = true;
+        return;
+    }
+    if (event->as.members.status != LEASE_HELD) {
+        stranger(node);
+        return;
+    }
+    uint64_t set = node->members.set;
+    node->stranger_since_ms = 0;
+    members_take(&node->members, event->as.members.list, event->as.members.count, node->now_ms, store_now(node));
+    if (!node->joined || node->members.set != set)
+        leases_replan(node);
+    node->joined = true;
+}
+
+/* Whether the store is another one than the partition's owners spoke of, or an older one. */
+static const char *differs(const struct partition *partition, const struct lease *lease)
+{
+    const struct heard *heard = &partition->heard;
+    if (!heard->history.text[0])
+        return NULL;
+    if (strcmp(heard->history.text, lease->history.text) != 0)
+        return "its owner spoke of another history: the store is not the one it was";
+    return heard->sequence > lease->sequence ? "its owner spoke of later commits: the store has lost them" : NULL;
+}
+
+static void take(struct node *node, struct partition *partition, const struct lease *lease)
+{
+    partition->history = lease->history;
+    partition->fence = lease->fence;
+    partition->sequence = partition->committed = lease->sequence;
+    partition->published = lease->published;
+    partition->spoken = 0;
+    partition->horizon_ms = lease->horizon_ms;
+    partition->bytes = lease->bytes;
+    partition->renewals = lease->renewals;
+    partition->safe_until_ms = safe_until(node, node->claim_sent_ms, left_of(node, lease));
+    partition->trim_call = partition->trim_waiting = partition->trim_to = partition->trim_bytes =
+        partition->trim_due_ms = 0;
+    partition->handing = (struct handing){0};
+    partition->claim_unsure = false;
+    node->news.claimed++;
+    node->hand_due_ms = node->members_due_ms = node->now_ms; /* no moving on before the members are read anew */
+    node->beat_now = true; /* publishers and the other nodes learn at once who owns it */
+    recover_begin(node, partition);
+    const char *why = differs(partition, lease);
+    if (why)
+        partition_suspend(node, partition, why, lease->sequence);
+}
+
+static void claimed(struct node *node, const struct lease *lease)
+{
+    struct partition *partition = partition_at(node, lease->partition);
+    if (partition->state != PARTITION_CLAIMING)
+        return;
+    if (lease->status == LEASE_HELD) {
+        take(node, partition, lease);
+        return;
+    }
+    partition->state = PARTITION_EXPECTED;
+    if (node->now_ms >= partition->expected_until_ms)
+        drop_kept(node, partition);
+    observe(node, partition, lease);
+    if (partition->claim_due_ms <= node->now_ms) /* it is alive after all */
+        partition->claim_due_ms = node->now_ms + third(node);
+}
+
+static void renewed(struct node *node, const struct node_event *event)
+{
+    for (size_t i = 0; i < event->as.leases.count; i++) {
+        const struct lease *lease = &event->as.leases.leases[i];
+        struct partition *partition = partition_at(node, lease->partition);
+        if (lease->fence > partition->heard.fence)
+            partition->heard.fence = lease->fence;
+        if (!partition_ours(partition))
+            continue;
+        if (lease->status == LEASE_HELD)
+            partition->safe_until_ms = safe_until(node, node->renew_sent_ms, node->config.lease_ms);
+        else if (partition->handing.sent)
+            handover_released(node, partition, 0);
+        else
+            partition_taken(node, partition, lease->began, "the lease could not be renewed: another owner");
+    }
+}
+
+static void watched(struct node *node, const struct node_event *event)
+{
+    for (size_t i = 0; i < event->as.leases.count; i++) {
+        struct partition *partition = partition_at(node, event->as.leases.leases[i].partition);
+        if (partition->state <= PARTITION_EXPECTED)
+            observe(node, partition, &event->as.leases.leases[i]);
+    }
+}
+
+void lease_heard(struct node *node, const struct mk_owned *owned)
+{
+    if (owned->partition >= node->config.partitions || owned->fence >= FENCE_MAX / 2)
+        return; /* a fence is the store's time in us: far below, or nobody's */
+    struct partition *partition = partition_at(node, owned->partition);
+    struct heard *heard = &partition->heard;
+    bool told = owned->history.bytes == sizeof heard->history.text - 1;
+    bool newer = owned->fence > heard->fence || !heard->history.text[0];
+    bool same = owned->fence == heard->fence && span_is(owned->history, heard->history.text);
+    if (told && owned->fence >= heard->fence && newer) {
+        memcpy(heard->history.text, owned->history.at, owned->history.bytes);
+        heard->sequence = owned->sequence;
+    } else if (same && owned->sequence > heard->sequence) {
+        heard->sequence = owned->sequence;
+    }
+    if (owned->fence > heard->fence)
+        heard->fence = owned->fence;
+    if (partition->handing.told_until_ms && owned->fence > partition->fence)
+        partition->handing.told_until_ms = 0; /* the successor has it */
+    if (partition_ours(partition) && owned->fence > partition->fence)
+        node->renew_due_ms = node->now_ms; /* suspicion: the store decides */
 }
 
 void lease_event(struct node *node, const struct node_event *event)
 {
-    struct partition *partition;
     switch ((int)event->type) {
     case EV_FOUND:
         if (event->call == node->found_call)
             founded(node, event);
+        break;
+    case EV_MEMBERS:
+        if (event->call == node->members_call)
+            membered(node, event);
         break;
     case EV_CLAIMED:
         if (event->call != node->claim_call)
@@ -349,45 +505,46 @@ void lease_event(struct node *node, const struct node_event *event)
         node->renew_call = 0;
         renewed(node, event);
         break;
-    case EV_RELEASED:
-        if (event->call == node->release_call)
-            node->left = true;
-        break;
-    case EV_ACTIVE:
-        if ((partition = awaiting(node, event->call)))
-            active_found(node, partition, event);
-        break;
-    case EV_EVENTS:
-        if ((partition = awaiting(node, event->call)))
-            tail_page(node, partition, event);
-        break;
     default:
-        heard(node, event);
+        if (event->call != node->watch_call)
+            break;
+        node->watch_call = 0;
+        watched(node, event);
+    }
+}
+
+static void claim_failed(struct node *node)
+{
+    for (uint32_t p = 0; p < node->config.partitions; p++) {
+        struct partition *partition = &node->partitions[p];
+        if (partition->state != PARTITION_CLAIMING)
+            continue;
+        partition->state = PARTITION_EXPECTED; /* what was kept stays */
+        partition->claim_unsure = true;
+        partition->expected_until_ms = node->now_ms + 2 * node->config.lease_ms;
+        partition->claim_due_ms = node->now_ms + BACKOFF_FIRST_MS;
     }
 }
 
 /* A claim or a renewal whose reply was lost is simply made again: both are safe to repeat. */
-bool lease_call_failed(struct node *node, const struct node_event *event)
+bool lease_call_failed(struct node *node, uint64_t call)
 {
-    struct partition *partition = awaiting(node, event->call);
-    if (partition) {
-        partition->call = 0;
-        node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
-    } else if (event->call == node->found_call) {
+    uint64_t again_ms = node->now_ms + BACKOFF_FIRST_MS;
+    if (call == node->found_call) {
         node->found_call = 0;
-        node->found_due_ms = node->now_ms + BACKOFF_FIRST_MS;
-    } else if (event->call == node->claim_call) {
+        node->found_due_ms = again_ms;
+    } else if (call == node->members_call) {
+        node->members_call = 0;
+        node->members_due_ms = again_ms;
+    } else if (call == node->claim_call) {
         node->claim_call = 0;
-        for (uint32_t p = 0; p < node->config.partitions; p++)
-            if (node->partitions[p].state == PARTITION_CLAIMING) {
-                node->partitions[p].state = PARTITION_NONE;
-                node->partitions[p].claim_due_ms = node->now_ms + BACKOFF_FIRST_MS;
-            }
-    } else if (event->call == node->renew_call) {
+        claim_failed(node);
+    } else if (call == node->renew_call) {
         node->renew_call = 0;
-        node->renew_due_ms = node->now_ms + BACKOFF_FIRST_MS;
-    } else if (event->call == node->release_call) {
-        node->release_call = 0;
+        node->renew_due_ms = again_ms;
+    } else if (call == node->watch_call) {
+        node->watch_call = 0;
+        node->watch_due_ms = again_ms;
     } else {
         return false;
     }
@@ -396,27 +553,21 @@ bool lease_call_failed(struct node *node, const struct node_event *event)
 
 /* --- time --- */
 
-static bool quiet(const struct node *node)
+/* A counter can be seen to stand only while it can be seen. */
+void leases_store_up(struct node *node)
 {
-    return commits_idle(node) && node->seen.runs_active == 0 && !node->claim_call;
+    node->members_due_ms = node->watch_due_ms = node->now_ms;
+    for (uint32_t p = 0; p < node->config.partitions; p++)
+        node->partitions[p].watched.stood_since_ms = node->now_ms;
 }
 
-/* Everything that was begun is finished: the partitions are given up, so that another node need not wait for the
- * leases' end. */
-void leases_leave(struct node *node)
+static void expectations(struct node *node)
 {
-    if (node->release_call || node->left || !quiet(node))
-        return;
-    struct node_effect *effect = NULL;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
-        if (!partition_ours(&node->partitions[p]))
-            continue;
-        if (!effect && !(effect = lease_call(node, DO_RELEASE, &node->release_call)))
-            return;
-        add_lease(effect, &node->partitions[p]);
+        struct partition *partition = &node->partitions[p];
+        if (partition->state == PARTITION_EXPECTED && node->now_ms >= partition->expected_until_ms)
+            drop_kept(node, partition);
     }
-    if (!effect)
-        node->left = true;
 }
 
 void leases_tick(struct node *node)
@@ -427,11 +578,17 @@ void leases_tick(struct node *node)
         found(node);
         return;
     }
+    if (members_look(&node->members, node->now_ms, store_now(node))) {
+        leases_replan(node);
+        node->hand_due_ms = node->now_ms;
+    }
+    say_member(node);
     claim(node);
     renew(node);
+    watch(node);
+    expectations(node);
     recover_next(node);
-    if (node->leaving)
-        leases_leave(node);
+    handovers_tick(node);
 }
 
 uint64_t leases_due_ms(const struct node *node)
@@ -441,9 +598,16 @@ uint64_t leases_due_ms(const struct node *node)
     if (!node->founded)
         return node->found_call ? UINT64_MAX : node->found_due_ms;
     uint64_t due = node->renew_call ? UINT64_MAX : node->renew_due_ms;
-    for (uint32_t p = 0; p < node->config.partitions && !node->claim_call; p++) {
+    if (!node->members_call && !node->left && node->members_due_ms < due)
+        due = node->members_due_ms;
+    if (!node->watch_call && node->watch_due_ms < due)
+        due = node->watch_due_ms;
+    for (uint32_t p = 0; p < node->config.partitions; p++) {
         const struct partition *partition = &node->partitions[p];
-        if (partition->state == PARTITION_NONE && partition->claim_due_ms < due)
+        if (partition->state == PARTITION_EXPECTED && partition->expected_until_ms < due)
+            due = partition->expected_until_ms;
+        if (partition->state <= PARTITION_EXPECTED && !node->claim_call && node->joined &&
+            partition->claim_due_ms < due)
             due = partition->claim_due_ms;
     }
     return due;

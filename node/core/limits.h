@@ -40,6 +40,9 @@
 #define LEASE_MS_MIN          500 /* below it a busy machine loses leases by itself */
 #define LEASE_MS_MAX          600000
 #define DIGESTS_KEPT          8            /* of a partition's last commits, for lost replies */
+#define FINISH_MS_DEFAULT     5000         /* for runs of a partition that is given away */
+#define HANDOVERS_MAX         16           /* partitions on their way at once; those that wait for a run not counted */
+#define DRAIN_ASKERS_MAX      8            /* who waits for the receipt of one leaving */
 #define COMMITS_IN_FLIGHT_MAX 2            /* of one group; measured: more gains nothing */
 #define COMMIT_SECTIONS_MAX   128          /* sessions in one call; measured: more gains nothing */
 #define CALL_ARGS_MAX         4000         /* Lua's unpack and C stack */

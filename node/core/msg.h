@@ -205,12 +205,28 @@ struct mk_owned {
     uint64_t fence, sequence;
 };
 
+/* A partition that its owner is giving to another node. */
+struct mk_handing {
+    uint32_t partition;
+    struct span successor;
+    bool released;  /* done: the successor may claim; else it may begin to keep what arrives */
+    uint64_t fence; /* of the owner that gives it */
+};
+
+/* The arrays are the encoder's; the decoder leaves them NULL, see message.h. */
 struct mk_heartbeat {
     bool hub;
     struct span node, incarnation, phase;
     uint32_t partitions_total;
-    const struct mk_owned *owned; /* encoder: the array; decoder: NULL, see message.h */
+    const struct mk_owned *owned;
     size_t owned_count;
+    const struct mk_handing *handing;
+    size_t handing_count;
+    const uint32_t *expecting; /* partitions of others whose inputs this node keeps already */
+    size_t expecting_count;
+    const uint32_t
+        *suspended; /* partitions that it holds and does not work on: the store is not where they were left */
+    size_t suspended_count;
     uint64_t sessions, load;
     uint64_t frames_in, frames_out, dropped, bytes_in; /* hubs */
 };

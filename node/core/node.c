@@ -22,6 +22,7 @@ void node_effects_reset(struct node_effects *fx)
         case DO_CLAIM:
         case DO_RENEW:
         case DO_RELEASE:
+        case DO_WATCH:
             mem_free(fx->mem, effect->as.leases.leases);
             break;
         case DO_ANSWER:
@@ -127,9 +128,9 @@ uint64_t node_store_ms(const struct node *node, uint64_t now_ms)
 }
 
 static const char *const script_names[SCRIPT_COUNT] = {
-    [SCRIPT_FOUND] = "found",   [SCRIPT_CLAIM] = "claim", [SCRIPT_RENEW] = "renew", [SCRIPT_RELEASE] = "release",
-    [SCRIPT_COMMIT] = "commit", [SCRIPT_LOAD] = "load",   [SCRIPT_FACTS] = "facts", [SCRIPT_ACTIVE] = "active",
-    [SCRIPT_EVENTS] = "events", [SCRIPT_LIST] = "list",
+    [SCRIPT_FOUND] = "found",   [SCRIPT_CLAIM] = "claim", [SCRIPT_RENEW] = "renew",     [SCRIPT_RELEASE] = "release",
+    [SCRIPT_COMMIT] = "commit", [SCRIPT_LOAD] = "load",   [SCRIPT_FACTS] = "facts",     [SCRIPT_ACTIVE] = "active",
+    [SCRIPT_EVENTS] = "events", [SCRIPT_LIST] = "list",   [SCRIPT_MEMBERS] = "members", [SCRIPT_WATCH] = "watch",
 };
 
 const char *script_name(enum script script)
@@ -186,8 +187,10 @@ struct node *node_new(const struct node_config *config, const struct mk_mem *mem
         node_free(node);
         return NULL;
     }
-    for (uint32_t p = 0; p < config->partitions; p++)
+    for (uint32_t p = 0; p < config->partitions; p++) {
         node->partitions[p].id = p;
+        node->partitions[p].claim_due_ms = UINT64_MAX; /* not before it was looked at */
+    }
     for (uint32_t g = 0; g < config->groups; g++) {
         node->groups[g].dirty_end = &node->groups[g].dirty;
         node->groups[g].flight_end = &node->groups[g].flight;
@@ -261,11 +264,14 @@ static void message(struct node *node, const struct node_event *event)
     const struct mk_command *command = event->as.message.command;
     struct span session = input ? input->session : command->session;
     struct partition *addressed = partition_at(node, event->as.message.partition % node->config.partitions);
-    if (!partition_ours(addressed) || node->leaving) {
+    bool wrong = event->as.message.partition != partition_of(session, node->config.partitions);
+    bool leaves = addressed->state == PARTITION_SETTLING || addressed->state == PARTITION_RELEASING;
+    if (!partition_keeps(addressed) || (wrong && !partition_ours(addressed))) {
+        addressed->handing.refused += leaves && !addressed->handing.kept;
         node->seen.foreign++;
         return;
     }
-    if (event->as.message.partition != partition_of(session, node->config.partitions)) {
+    if (wrong) {
         refuse_topic(node, event, addressed);
         return;
     }
@@ -290,9 +296,18 @@ static void run_done(struct node *node, const struct node_event *event)
 
 static void call_failed(struct node *node, const struct node_event *event)
 {
-    if (!commit_call_failed(node, event) && !slots_call_failed(node, event) && !replay_call_failed(node, event->call) &&
-        !retain_call_failed(node, event->call))
-        lease_call_failed(node, event);
+    uint64_t call = event->call;
+    if (!commit_call_failed(node, event) && !slots_call_failed(node, event) && !replay_call_failed(node, call) &&
+        !retain_call_failed(node, call) && !recover_call_failed(node, call) && !handover_call_failed(node, call))
+        lease_call_failed(node, call);
+}
+
+static bool owns_nothing(const struct node *node)
+{
+    for (uint32_t p = 0; p < node->config.partitions; p++)
+        if (node->partitions[p].state >= PARTITION_CLAIMING)
+            return false;
+    return true;
 }
 
 static void tick(struct node *node)
@@ -300,10 +315,40 @@ static void tick(struct node *node)
     slots_tick(node);
     leases_tick(node);
     retain_tick(node);
-    if (node->started && node->now_ms >= node->heartbeat_due_ms) {
-        emit(node, DO_HEARTBEAT);
-        node->heartbeat_due_ms = node->now_ms + node->config.heartbeat_ms;
-    }
+    if (node->leaving && !node->store_up && owns_nothing(node))
+        node->left = true;
+    if (node->started && node->now_ms >= node->heartbeat_due_ms)
+        node->beat_now = true;
+}
+
+/* Partitions move in numbers: one line for all of a turn. */
+static void tell_news(struct node *node)
+{
+    struct news *news = &node->news;
+    if (news->lost)
+        trace(node, NOTE_WARN, "partitions lost", NULL, "%u: %s", (unsigned)news->lost, news->lost_why);
+    if (news->claimed)
+        trace(node, NOTE_INFO, "partitions claimed", NULL, "%u", (unsigned)news->claimed);
+    if (news->given)
+        trace(node, NOTE_INFO, "partitions given away", NULL, "%u", (unsigned)news->given);
+    if (news->kept)
+        trace(node, NOTE_INFO, "partitions offered to this node", NULL, "%u", (unsigned)news->kept);
+    *news = (struct news){0};
+}
+
+static void turn_end(struct node *node)
+{
+    leases_tick(node);
+    slots_turn_end(node);
+    commits_turn_end(node);
+    if (node->store_up)
+        handovers_release(node);
+    tell_news(node);
+    if (!node->beat_now)
+        return;
+    node->beat_now = false;
+    emit(node, DO_HEARTBEAT);
+    node->heartbeat_due_ms = node->now_ms + node->config.heartbeat_ms;
 }
 
 static void published(struct node *node, const struct node_event *event)
@@ -313,16 +358,29 @@ static void published(struct node *node, const struct node_event *event)
         partition->published = event->as.published.sequence;
 }
 
+/* A node that does not hear is no good owner: the store is told at once. */
+static void hear(struct node *node, bool up)
+{
+    if (node->bus_up != up)
+        node->members_due_ms = node->now_ms;
+    node->bus_up = up;
+}
+
 static void heartbeat(struct node *node, const struct node_event *event)
 {
     const struct mk_heartbeat *beat = event->as.heartbeat.beat;
-    bool self = beat && span_is(beat->incarnation, node->config.incarnation.text);
-    if (self)
-        node->bus_up = true;
-    else if (beat && !beat->hub)
+    if (span_is(beat->incarnation, node->config.incarnation.text)) {
+        hear(node, true);
+        return;
+    }
+    if (!beat->hub)
         node->foreign_heard = true;
-    if (!self)
-        lease_event(node, event);
+    if (event->as.heartbeat.part == BEAT_HEAD && span_is(beat->phase, member_phase_name(MEMBER_DRAINING)))
+        members_leaves(&node->members, beat->node, beat->incarnation);
+    else if (event->as.heartbeat.part == BEAT_OWNED)
+        lease_heard(node, event->as.heartbeat.owned);
+    else if (event->as.heartbeat.part != BEAT_HEAD)
+        handover_event(node, event);
 }
 
 static void dispatch(struct node *node, const struct node_event *event)
@@ -344,10 +402,11 @@ static void dispatch(struct node *node, const struct node_event *event)
         heartbeat(node, event);
         break;
     case EV_BUS:
-        node->bus_up = event->as.up;
+        hear(node, event->as.up);
         break;
     case EV_STORE:
         node->store_up = event->as.up;
+        leases_store_up(node);
         break;
     case EV_RUN_DONE:
         run_done(node, event);
@@ -356,26 +415,30 @@ static void dispatch(struct node *node, const struct node_event *event)
         tick(node);
         break;
     case EV_TURN_END:
-        leases_tick(node);
-        slots_turn_end(node);
-        commits_turn_end(node);
+        turn_end(node);
         break;
     case EV_LEAVE:
-        node->leaving = true;
+        drain_ask(node, NULL);
         break;
     case EV_PUBLISHED:
         published(node, event);
         break;
     case EV_FOUND:
+    case EV_MEMBERS:
     case EV_CLAIMED:
     case EV_RENEWED:
-    case EV_RELEASED:
-    case EV_ACTIVE:
+    case EV_WATCHED:
         lease_event(node, event);
+        break;
+    case EV_RELEASED:
+        handover_event(node, event);
+        break;
+    case EV_ACTIVE:
+        recover_event(node, event);
         break;
     case EV_EVENTS:
         if (!replay_page(node, event) && !retain_page(node, event))
-            lease_event(node, event);
+            recover_event(node, event);
         break;
     case EV_COMMITTED:
         commit_verdict(node, event);
@@ -413,6 +476,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t node_due_ms(const struct node *node)
 {
     uint64_t due = earlier(earlier(leases_due_ms(node), commits_due_ms(node)), retain_due_ms(node));
+    if (node->store_up && node->founded)
+        due = earlier(due, handovers_due_ms(node));
     if (node->store_up && node->asks_due_ms > node->now_ms)
         due = earlier(due, node->asks_due_ms);
     const struct slot *first = slot_first_due(&node->slots);
@@ -429,6 +494,10 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
 {
     *out = node->seen;
     out->founded = node->founded;
+    out->joined = node->joined;
+    out->phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
+    out->members = (uint32_t)node->members.count;
+    out->safe_until_ms = UINT64_MAX;
     out->store_up = node->store_up;
     out->bus_up = node->bus_up;
     out->foreign_heard = node->foreign_heard;
@@ -438,7 +507,12 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     out->sessions = node->slots.count;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         const struct partition *partition = &node->partitions[p];
-        out->owned += partition->state == PARTITION_OWNED;
+        bool handing = partition->state >= PARTITION_FINISHING && partition->state <= PARTITION_RELEASING;
+        out->owned += partition->state == PARTITION_OWNED || handing;
+        out->handing += handing;
+        out->expecting += partition->state == PARTITION_EXPECTED;
+        if (partition_ours(partition) && partition->safe_until_ms < out->safe_until_ms)
+            out->safe_until_ms = partition->safe_until_ms;
         out->suspended += partition->state == PARTITION_SUSPENDED;
         out->recovering += partition->state == PARTITION_TAIL || partition->state == PARTITION_ACTIVE;
         out->claiming += partition->state == PARTITION_CLAIMING;
@@ -453,16 +527,59 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     }
 }
 
+bool node_takes(const struct node *node, uint32_t partition)
+{
+    return partition_keeps(&node->partitions[partition]) || node->partitions[partition].state == PARTITION_SETTLING;
+}
+
+void node_receipt(const struct node *node, struct mk_doc *doc)
+{
+    drain_receipt(node, doc);
+}
+
 bool node_owned_next(const struct node *node, uint32_t *cursor, struct mk_owned *out)
 {
-    for (; *cursor < node->config.partitions; ++*cursor) {
-        const struct partition *partition = &node->partitions[*cursor];
+    while (*cursor < node->config.partitions) {
+        const struct partition *partition = &node->partitions[(*cursor)++];
         if (!partition_ours(partition))
             continue;
         *out =
             (struct mk_owned){partition->id, span_of(partition->history.text), partition->fence, partition->committed};
-        ++*cursor;
         return true;
     }
+    return false;
+}
+
+bool node_handing_next(const struct node *node, uint32_t *cursor, struct mk_handing *out)
+{
+    while (*cursor < node->config.partitions) {
+        const struct partition *partition = &node->partitions[(*cursor)++];
+        bool offered = partition->state >= PARTITION_OFFERED && partition->state <= PARTITION_RELEASING;
+        bool released = partition->state <= PARTITION_EXPECTED && node->now_ms < partition->handing.told_until_ms;
+        if ((!offered && !released) || !partition->handing.successor.bytes)
+            continue;
+        *out = (struct mk_handing){partition->id, id_span(&partition->handing.successor), released, partition->fence};
+        return true;
+    }
+    return false;
+}
+
+bool node_expecting_next(const struct node *node, uint32_t *cursor, uint32_t *out)
+{
+    while (*cursor < node->config.partitions)
+        if (node->partitions[(*cursor)++].state == PARTITION_EXPECTED) {
+            *out = *cursor - 1;
+            return true;
+        }
+    return false;
+}
+
+bool node_suspended_next(const struct node *node, uint32_t *cursor, uint32_t *out)
+{
+    while (*cursor < node->config.partitions)
+        if (node->partitions[(*cursor)++].state == PARTITION_SUSPENDED) {
+            *out = *cursor - 1;
+            return true;
+        }
     return false;
 }

@@ -25,6 +25,7 @@ struct node_config {
     uint64_t retain_ms, retain_bytes;
     uint64_t answer_bytes_max; /* of the items of one answer to `events` */
     uint64_t held_events_max, held_bytes_max;
+    uint64_t finish_ms; /* a run may take this much longer when its partition is given away */
     uint64_t random_seed[2];
     bool alone, auto_register;
     bool (*executor_known)(void *self, struct span name);
@@ -91,6 +92,8 @@ enum node_event_type {
     EV_FACTS,
     EV_ACTIVE,
     EV_EVENTS,
+    EV_MEMBERS,
+    EV_WATCHED,
     EV_CALL_FAILED
 };
 
@@ -109,7 +112,7 @@ struct loaded {
 /* A verdict on one part of a commit; skipped sections by index, with what stood in their way. */
 struct part_verdict {
     enum lease_status status;
-    uint64_t sequence, fence; /* as stored */
+    uint64_t sequence, fence, began; /* as stored; began: the sequence at which the fence began */
     const size_t *skipped;
     size_t skipped_count;
 };
@@ -128,8 +131,11 @@ struct node_event {
             size_t bytes;
         } message;
         struct {
-            const struct mk_heartbeat *beat;
-            const struct mk_owned *owned; /* the ones that concern us are given one by one, beat NULL */
+            const struct mk_heartbeat *beat;                                             /* who says it */
+            enum beat_part { BEAT_HEAD, BEAT_OWNED, BEAT_HANDING, BEAT_EXPECTING } part; /* one event for each item */
+            const struct mk_owned *owned;
+            const struct mk_handing *handing;
+            uint32_t expecting;
         } heartbeat;
         bool up; /* EV_BUS, EV_STORE */
         struct {
@@ -144,9 +150,14 @@ struct node_event {
             uint64_t version, partitions, groups;
         } found;
         struct {
-            const struct lease *leases; /* claim, renew, release: in the order asked */
+            const struct lease *leases; /* claim, renew, release, watch: in the order asked */
             size_t count;
         } leases;
+        struct {
+            enum lease_status status; /* OTHER: another incarnation of this node's id is alive */
+            const struct member *list;
+            size_t count;
+        } members;
         struct {
             const struct part_verdict *parts; /* in the order of the commit */
             /* What stood in the way of a skipped section; asked for while the event is handled. */
@@ -202,6 +213,8 @@ enum node_effect_type {
     DO_FACTS,
     DO_ACTIVE,
     DO_EVENTS,
+    DO_MEMBERS,
+    DO_WATCH,
     DO_RESEND, /* the call `call`, byte-identical */
     DO_FORGET, /* the call `call` will not be resent */
     /* what leaves the node; each only while the partition's lease is safe */
@@ -219,9 +232,12 @@ enum node_effect_type {
 
 struct lease_call {
     uint32_t partition;
-    uint64_t fence;        /* claim: the highest heard; else ours */
-    uint64_t renewals;     /* renew */
-    struct mk_hex history; /* claim: for a new record */
+    uint64_t fence;         /* claim: the highest heard; else ours */
+    uint64_t renewals;      /* renew: the new counter; claim: the one that stood still, with `stood` */
+    bool stood;             /* claim: renewals did not change for two leases */
+    struct mk_hex history;  /* claim: for a new record */
+    struct mk_id successor; /* release */
+    uint64_t published;     /* release */
 };
 
 struct node_effect {
@@ -234,6 +250,10 @@ struct node_effect {
             struct lease_call *leases; /* owned by the effect list */
             size_t count;
         } leases;
+        struct {
+            enum member_phase phase;
+            bool leave; /* no member any more */
+        } members;
         struct commit *commit; /* the core's; the driver sets the events' bytes and the parts' bytes */
         struct {
             struct slot *slots[LOADS_MAX];
@@ -299,8 +319,11 @@ enum may node_may(const struct node *node, uint32_t partition, uint64_t fence, u
 /* --- what is known of the node: for status, heartbeats, queries --- */
 
 struct node_view {
-    bool founded, store_up, bus_up, foreign_heard, leaving, left;
+    bool founded, joined, store_up, bus_up, foreign_heard, leaving, left;
+    enum member_phase phase;
     uint32_t partitions, owned, claiming, recovering, suspended, unsafe; /* unsafe: silent until the lease is renewed */
+    uint32_t handing, expecting, members;
+    uint64_t safe_until_ms; /* the first of its leases that runs out; UINT64_MAX: there is none */
     uint64_t sessions, quarantined, runs_active, held_events, held_bytes;
     uint64_t oldest_staged_ms;
     uint64_t foreign, accepted, deduplicated, rejected, overloaded, completed, runs_started, runs_failed;
@@ -309,8 +332,14 @@ struct node_view {
 
 void node_view(const struct node *node, uint64_t now_ms, struct node_view *out);
 
-/* Owned partitions one after the other, for the heartbeat: start with *cursor = 0. */
+/* Partitions one after the other, for the heartbeat: start with *cursor = 0. */
 bool node_owned_next(const struct node *node, uint32_t *cursor, struct mk_owned *out);
+bool node_handing_next(const struct node *node, uint32_t *cursor, struct mk_handing *out);
+bool node_expecting_next(const struct node *node, uint32_t *cursor, uint32_t *out);
+bool node_suspended_next(const struct node *node, uint32_t *cursor, uint32_t *out);
+
+bool node_takes(const struct node *node, uint32_t partition);   /* frames for it are wanted, now or soon */
+void node_receipt(const struct node *node, struct mk_doc *doc); /* of its leaving, when it has left */
 
 const struct session *node_session(const struct node *node, struct span id); /* NULL: not in memory */
 uint64_t node_store_ms(const struct node *node, uint64_t now_ms); /* the store's clock, as well as it is known */

@@ -115,7 +115,9 @@ bool replay_page(struct node *node, const struct node_event *event)
         return false;
     if (event->as.events.status !=
         LEASE_HELD) { /* nothing is answered: whoever asked asks again, and hears the owner */
-        partition_lose(node, partition_at(node, replay->partition), "a read was refused: another owner");
+        partition_doubt(node);
+        unlink_replay(node, replay);
+        replay_free(node, replay);
         return true;
     }
     bool done = add_page(replay, event, node->config.answer_bytes_max);
@@ -157,12 +159,13 @@ void replays_forget(struct node *node, uint32_t partition, bool all)
 
 /* --- of the node --- */
 
-static void put_session(struct mk_doc *doc, const struct slot *slot)
+static void put_session(const struct node *node, struct mk_doc *doc, const struct slot *slot)
 {
     const struct session *session = slot->session;
     doc_map(doc);
     doc_put_text(doc, "session", session_id_span(&slot->id));
     doc_put_u64(doc, "partition", slot->partition);
+    doc_put_u64(doc, "fence", slot_fence(node, slot));
     const char *state = slot->state == SLOT_QUARANTINED ? "quarantined"
                         : session                       ? phase_name(machine_visible_phase(&session->core.machine))
                                                         : "loading";
@@ -186,7 +189,7 @@ static void put_sessions(const struct node *node, struct mk_doc *doc)
     for (const struct slot *slot = node->slots.newest; slot && listed < SESSIONS_LISTED; slot = slot->age_prev) {
         if (slot->session && slot->session->core.machine.phase == PHASE_INITIALIZING)
             continue; /* asked about, and never came into being */
-        put_session(doc, slot);
+        put_session(node, doc, slot);
         listed++;
     }
     doc_end(doc);
@@ -203,6 +206,10 @@ static void put_node(const struct node *node, struct mk_doc *doc)
     doc_put_text(doc, "incarnation", span_of(node->config.incarnation.text));
     doc_put_u64(doc, "partitions", view.partitions);
     doc_put_u64(doc, "owned", view.owned);
+    doc_put_u64(doc, "suspended", view.suspended);
+    doc_put_u64(doc, "handing", view.handing);
+    doc_put_u64(doc, "expecting", view.expecting);
+    doc_put_u64(doc, "members", view.members);
     doc_put_u64(doc, "sessions", view.sessions);
     doc_put_u64(doc, "quarantined", view.quarantined);
     doc_put_u64(doc, "runs_active", view.runs_active);
@@ -211,12 +218,16 @@ static void put_node(const struct node *node, struct mk_doc *doc)
     doc_put_u64(doc, "completed", view.completed);
     doc_put_u64(doc, "faults", view.faults);
     doc_put_bool(doc, "store_up", view.store_up);
-    doc_put_bool(doc, "leaving", view.leaving);
+    doc_put_text(doc, "phase", span_of(member_phase_name(view.phase)));
     doc_end(doc);
 }
 
 void node_query(struct node *node, const struct mk_command *command)
 {
+    if (command->op == MK_OP_DRAIN) {
+        drain_ask(node, command);
+        return;
+    }
     struct answer *answer = span_given(command->reply_to) ? mem_alloc(node->mem, sizeof *answer) : NULL;
     if (!answer)
         return;

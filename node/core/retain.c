@@ -20,7 +20,7 @@ static bool settled(const struct partition *partition)
 
 void retain_tick(struct node *node)
 {
-    if (!node->store_up || node->leaving)
+    if (!node->store_up)
         return;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
@@ -138,7 +138,7 @@ void retain_done(struct partition *partition)
 uint64_t retain_due_ms(const struct node *node)
 {
     uint64_t due = UINT64_MAX;
-    if (!node->store_up || node->leaving)
+    if (!node->store_up)
         return due;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         const struct partition *partition = &node->partitions[p];

@@ -19,6 +19,8 @@ enum script {
     SCRIPT_ACTIVE,  /* the sessions of a partition that have active inputs */
     SCRIPT_EVENTS,  /* a stretch of a partition's outbox, for one session or all */
     SCRIPT_LIST,    /* the sessions of a partition, page by page */
+    SCRIPT_MEMBERS, /* this node's heartbeat in the store, and everybody's */
+    SCRIPT_WATCH,   /* leases that others hold, or nobody: read only */
     SCRIPT_COUNT
 };
 
@@ -49,6 +51,25 @@ struct lease {
     struct mk_hex history;
     struct lease_owner owner;
     uint64_t fence, sequence, published, horizon_ms, bytes, renewals, expires_ms;
+    uint64_t began;         /* the sequence at which the fence began */
+    struct mk_id successor; /* of a lease that was released: who shall have it; absent: nobody in particular */
+    uint64_t sessions;      /* release: heads that the partition has */
 };
+
+/* A node as the store knows it: what it last said, and until when that counts. */
+enum member_phase {
+    MEMBER_WORKING,
+    MEMBER_DEAF,     /* it does not hear the bus: it takes nothing while another can */
+    MEMBER_DRAINING, /* it gives everything away */
+    MEMBER_PHASE_COUNT
+};
+
+struct member {
+    struct lease_owner who;
+    enum member_phase phase;
+    uint64_t expires_ms;
+};
+
+const char *member_phase_name(enum member_phase phase); /* "working" */
 
 #endif

@@ -144,6 +144,7 @@ struct session_core {
     struct run_record run; /* the current run; id absent: none */
     bool run_ordered;      /* the executor has been told (only after a commit) */
     bool run_cancelled;    /* somebody asked the current run to end */
+    bool recovery_owed;    /* its run is to start again, and the partition was being given away */
     bool retained;         /* unregistered while Retired or Stopped: nobody sees it until it is registered again */
     struct leaving leaving;
     uint64_t not_before_ms; /* backoff: no run starts before this, by the node's clock */

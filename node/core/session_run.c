@@ -185,6 +185,8 @@ void session_settle(const struct turn_of *turn)
 {
     struct session_core *core = &turn->session->core;
     session_expire(turn);
+    if (core->recovery_owed)
+        session_recover_run(turn);
     if (turn->ctx->hold_runs || turn->session->stage.failed || !core->wake || !session_can_run(turn->session))
         return;
     if (core->not_before_ms > turn->ctx->now_ms)
@@ -206,6 +208,7 @@ static void clear_run(const struct turn_of *turn)
     memset(&session->core.run, 0, sizeof session->core.run);
     session->core.run_ordered = false;
     session->core.run_cancelled = false;
+    session->core.recovery_owed = false;
     session->stage.order.start = false; /* it was selected in this very stage: nobody was told */
     session->stage.durable = true;
 }
@@ -539,6 +542,7 @@ void session_recover_run(const struct turn_of *turn)
 {
     struct session *session = turn->session;
     struct run_record *run = &session->core.run;
+    session->core.recovery_owed = run->id.bytes && turn->ctx->hold_runs;
     if (!run->id.bytes || turn->ctx->hold_runs)
         return;
     const struct entry *first = ledger_by_seq(&session->core.ledger, run->inputs[0]);

@@ -18,7 +18,7 @@ static struct session_ctx context(struct node *node, const struct slot *slot)
         .fence = partition_at(node, slot->partition)->fence,
         .node = id_span(&node->config.node),
         .auto_register = node->config.auto_register,
-        .hold_runs = node->leaving,
+        .hold_runs = partition_at(node, slot->partition)->state >= PARTITION_FINISHING,
         .executor_known = node->config.executor_known,
         .self = node->config.self,
     };
@@ -32,7 +32,7 @@ static struct session_ctx context(struct node *node, const struct slot *slot)
 }
 
 /* The slot's records, or the facts it wants, are to be asked for at the end of the turn. */
-static void ask(struct node *node, struct slot *slot)
+void slot_ask(struct node *node, struct slot *slot)
 {
     slot->call = 0;
     if (slot->asking)
@@ -73,8 +73,8 @@ struct slot *slot_for(struct node *node, struct span session, uint32_t partition
     struct slot *slot = slot_find(&node->slots, session);
     if (!slot) {
         slot = slot_add(&node->slots, session, partition, node->now_ms);
-        if (slot)
-            ask(node, slot);
+        if (slot && partition_ours(partition_at(node, partition)))
+            slot_ask(node, slot);
     }
     return slot;
 }
@@ -138,7 +138,8 @@ void slot_give(struct node *node, struct slot *slot, const struct session_event 
         retain_done(partition_at(node, slot->partition));
     if (!queued) {
         node->seen.overloaded++;
-        refuse(node, slot, event, MK_ERR_OVERLOADED);
+        if (partition_ours(partition_at(node, slot->partition))) /* else its owner answers, or nobody yet */
+            refuse(node, slot, event, MK_ERR_OVERLOADED);
         return;
     }
     node->seen.held_events++;
@@ -155,6 +156,13 @@ void slot_again(struct slot *slot)
     queued_prepend(&slot->queue, &slot->applied);
 }
 
+static void run_gone(struct node *node, struct slot *slot)
+{
+    slot->running = false;
+    node->seen.runs_active--;
+    partition_at(node, slot->partition)->runs--;
+}
+
 /* The executor has nothing more to do for the session. */
 static void end_run(struct node *node, struct slot *slot)
 {
@@ -163,8 +171,17 @@ static void end_run(struct node *node, struct slot *slot)
     struct node_effect *effect = emit(node, DO_STOP_EXECUTOR);
     if (effect)
         effect->as.stopped = slot->id;
-    node->seen.runs_active--;
-    slot->running = false;
+    run_gone(node, slot);
+}
+
+void slot_cancel(struct node *node, struct slot *slot)
+{
+    struct node_effect *effect = slot->running && slot->session ? emit(node, DO_CANCEL) : NULL;
+    if (!effect)
+        return;
+    effect->as.executor.session = slot->session;
+    effect->as.executor.run = slot->session->core.run.id;
+    effect->as.executor.hard = true;
 }
 
 void slot_drop(struct node *node, struct slot *slot)
@@ -223,7 +240,7 @@ static void stage_failed(struct node *node, struct slot *slot)
 static void need_facts(struct node *node, struct slot *slot)
 {
     slot->state = SLOT_READING;
-    ask(node, slot);
+    slot_ask(node, slot);
 }
 
 static void apply_one(struct node *node, struct slot *slot, struct queued *queued)
@@ -269,7 +286,7 @@ static bool check(struct node *node, struct slot *slot)
 
 void slot_pump(struct node *node, struct slot *slot)
 {
-    if (slot->state != SLOT_READY || partition_at(node, slot->partition)->state != PARTITION_OWNED)
+    if (slot->state != SLOT_READY || !partition_works(partition_at(node, slot->partition)))
         return;
     if (slot->rounds > ROUNDS_MAX) {
         slot_quarantine(node, slot, MK_ERR_INTERNAL, "the same events are applied again and again");
@@ -355,6 +372,7 @@ static void release_events(struct node *node, struct slot *slot, const struct pa
         stage->events = event->next;
         event->next = NULL;
         count_event(node, event);
+        partition_at(node, slot->partition)->spoken = sequence;
         struct node_effect *effect = emit(node, DO_PUBLISH);
         assert(effect); /* the published mark must not pass it: better to die, and be taken over */
         effect->partition = partition->id;
@@ -383,6 +401,7 @@ static void order_executor(struct node *node, struct slot *slot, const struct pa
         effect->as.executor.session = slot->session;
         effect->as.executor.run = slot->session->core.run.id;
         node->seen.runs_active += !slot->running;
+        partition_at(node, slot->partition)->runs += !slot->running;
         slot->running = true;
     }
 }
@@ -390,10 +409,8 @@ static void order_executor(struct node *node, struct slot *slot, const struct pa
 static void count_run(struct node *node, struct slot *slot)
 {
     bool runs = slot->session->core.run.id.bytes != 0;
-    if (slot->running && !runs) {
-        slot->running = false;
-        node->seen.runs_active--;
-    }
+    if (slot->running && !runs)
+        run_gone(node, slot);
 }
 
 void slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
@@ -450,7 +467,7 @@ void slots_turn_end(struct node *node)
     while (room && node->asks) {
         struct slot *slot = next_ask(node);
         if (slot->state == SLOT_READING && !ask_facts(node, slot)) {
-            ask(node, slot);
+            slot_ask(node, slot);
             room = false;
         }
         if (slot->state == SLOT_LOADING)
@@ -460,7 +477,7 @@ void slots_turn_end(struct node *node)
         room = ask_records(node, loads, count) && room;
         for (size_t i = 0; i < count && !room; i++)
             if (!loads[i]->call)
-                ask(node, loads[i]);
+                slot_ask(node, loads[i]);
         count = 0;
     }
 }
@@ -486,9 +503,9 @@ void slot_loaded(struct node *node, const struct node_event *event)
     struct slot *slot = slot_find(&node->slots, loaded->session);
     if (!slot || slot->state != SLOT_LOADING || slot->call != event->call)
         return;
-    struct partition *partition = partition_at(node, slot->partition);
     if (loaded->status != LEASE_HELD) {
-        partition_lose(node, partition, "a read was refused: another owner");
+        partition_doubt(node);
+        slot_ask(node, slot);
         return;
     }
     struct mk_note note = {""};
@@ -500,7 +517,7 @@ void slot_loaded(struct node *node, const struct node_event *event)
     else if (!err && !(slot->session = session_new(node->mem, loaded->session, slot->partition)))
         err = MK_ERR_OVERLOADED;
     if (err == MK_ERR_OVERLOADED) { /* no memory now: asked for again */
-        ask(node, slot);
+        slot_ask(node, slot);
         return;
     }
     if (err) {
@@ -514,7 +531,7 @@ void slot_loaded(struct node *node, const struct node_event *event)
     if (loaded->exists && !stage_rebind(node, slot)) {
         session_free(slot->session);
         slot->session = NULL;
-        ask(node, slot);
+        slot_ask(node, slot);
         return;
     }
     slot->state = SLOT_READY;
@@ -528,14 +545,15 @@ void slot_fact(struct node *node, const struct node_event *event)
     if (!slot || slot->state != SLOT_READING || slot->call != event->call)
         return;
     if (event->as.fact.status != LEASE_HELD) {
-        partition_lose(node, partition_at(node, slot->partition), "a read was refused: another owner");
+        partition_doubt(node);
+        slot_ask(node, slot);
         return;
     }
     bool known = session_know(slot->session, event->as.fact.kind, event->as.fact.name, event->as.fact.record,
                               event->as.fact.bytes);
     if (!known || !event->as.fact.last) {
         if (!known) /* no memory: the whole question again */
-            ask(node, slot);
+            slot_ask(node, slot);
         return;
     }
     slot->call = 0;
@@ -551,7 +569,7 @@ bool slots_call_failed(struct node *node, const struct node_event *event)
         if (slot->call != event->call || (slot->state != SLOT_LOADING && slot->state != SLOT_READING))
             continue;
         ours = true;
-        ask(node, slot);
+        slot_ask(node, slot);
         node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
     }
     return ours;

@@ -5,9 +5,12 @@
 --   still the one that the caller saw standing for two leases.
 --   The fence of a new owner is higher than every fence stored or heard: max(stored + 1, now in us, heard + 1), below 2^53.
 --   Sequence, published mark, horizon and bytes stay; the digests of the former owner's commits are emptied, so that a digest
---   that is found was made under the fence that is stored.
+--   that is found was made under the fence that is stored. The sequence at which the new fence began is kept in `beg`; the
+--   successor that was named is forgotten.
 --   The renewal counter goes on counting, so that one who watched the former owner's does not take the new owner for dead.
 --   A lease that is the caller's already is answered unchanged: a repeat changes nothing. One HSET writes a lease.
+--   Numbers that a record does not have are told as 0. For `beg`, which records made before there was one do not have, that is
+--   the safe side: a beginning is compared from below (did it begin at or after what we know?), and 0 never says so wrongly.
 
 local MAX = 9007199254740992 -- 2^53: above it numbers are not exact
 
@@ -41,7 +44,8 @@ for p = 1, #KEYS do
     if not heard or history == '' then
         return {err = 'BADCALL claim: fence or history of key ' .. p .. ' is not as it must be'}
     end
-    local l = redis.call('HMGET', KEYS[p], 'v', 'history', 'node', 'inc', 'fence', 'seq', 'pub', 'hor', 'bytes', 'ren', 'exp')
+    local l = redis.call('HMGET', KEYS[p], 'v', 'history', 'node', 'inc', 'fence', 'seq', 'pub', 'hor', 'bytes', 'ren', 'exp',
+        'beg', 'succ')
     if l[1] and l[1] ~= '1' then
         return {err = 'BADVERSION ' .. KEYS[p] .. ' is a lease of version ' .. l[1] .. '; this program knows 1'}
     end
@@ -72,13 +76,14 @@ for p = 1, #KEYS do
         l[6], l[7], l[8], l[9] = l[6] or '0', l[7] or '0', l[8] or '0', l[9] or '0'
         l[10] = digits((tonumber(l[10]) or 0) + 1)
         l[11] = digits(now + lease_ms)
+        l[12], l[13] = l[6], ''
         redis.call('HSET', KEYS[p], 'v', '1', 'history', l[2], 'node', node, 'inc', incarnation, 'fence', l[5], 'seq', l[6],
-            'pub', l[7], 'hor', l[8], 'bytes', l[9], 'ren', l[10], 'exp', l[11], 'succ', '', 'd0', '', 'd1', '', 'd2', '',
-            'd3', '', 'd4', '', 'd5', '', 'd6', '', 'd7', '')
+            'pub', l[7], 'hor', l[8], 'bytes', l[9], 'ren', l[10], 'exp', l[11], 'beg', l[12], 'succ', '', 'd0', '',
+            'd1', '', 'd2', '', 'd3', '', 'd4', '', 'd5', '', 'd6', '', 'd7', '')
     end
     reply[#reply + 1] = (l[3] == node and l[4] == incarnation) and 'held' or 'other'
-    for i = 2, 11 do
-        reply[#reply + 1] = l[i] or ''
+    for i = 2, 13 do
+        reply[#reply + 1] = l[i] or (i >= 5 and i <= 12 and '0') or ''
     end
 end
 return reply

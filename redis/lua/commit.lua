@@ -8,6 +8,7 @@
 --   commit wrote does not fail it.
 --   Only absolute values are written, and sequence and digest last. A script that died half-way can therefore be repeated
 --   byte-identically: the same sections are skipped, the rest is written again, with the same verdict.
+--   Every verdict tells fence and sequence as stored, and the sequence at which that fence began (0: not known).
 --   A commit that was applied, among the last 8, answers `again` with the sections that were skipped then; of their
 --   conditions, those that fail now.
 --   An outbox entry has the id <seq>-1 and is not added twice. Should a half-done commit of a former owner have left an entry
@@ -139,9 +140,9 @@ end
 
 -- Compares the lease; for a commit that fits or was applied, judges its sections.
 local function compare(part)
-    local l = redis.call('HMGET', KEYS[part.key + 1], 'node', 'inc', 'fence', 'seq', part.cell, part.cell_before)
+    local l = redis.call('HMGET', KEYS[part.key + 1], 'node', 'inc', 'fence', 'seq', part.cell, part.cell_before, 'beg')
     part.stored = tonumber(l[4]) or 0
-    part.fence_stored = l[3] or '0'
+    part.fence_stored, part.began = l[3] or '0', l[7] or '0'
     part.first = not l[6] or l[6] == '' -- the first commit under this fence: it may find leftovers
     part.skipped = {}
     if not l[1] or l[1] == '' then
@@ -337,8 +338,9 @@ for p = 1, count do
     reply[n + 1] = part.status
     reply[n + 2] = string.format('%.0f', part.stored)
     reply[n + 3] = part.fence_stored
-    reply[n + 4] = tostring(#part.skipped)
-    n = n + 4
+    reply[n + 4] = part.began
+    reply[n + 5] = tostring(#part.skipped)
+    n = n + 5
     for i = 1, #part.skipped do
         local index, failed = part.skipped[i][1], part.skipped[i][2]
         reply[n + 1] = string.format('%.0f', index)

@@ -1,7 +1,8 @@
 -- Extends leases. Form: codec/script.h, `renew`.
 --
 -- Promises: only the owner, by node, incarnation and fence, extends a lease; one that expired and was not taken is extended
--- too. A repeat extends it again and changes nothing else. One HSET writes a lease.
+-- too. A repeat extends it again and changes nothing else. One HSET writes a lease. Whoever holds it is told, with the sequence at
+-- which its fence began (0: not known).
 
 local function number(text)
     if text and #text <= 16 and string.find(text, '^%d+$') then
@@ -27,7 +28,7 @@ for p = 1, #KEYS do
     if not number(ARGV[2 + 2 * p]) or not number(ARGV[3 + 2 * p]) then
         return {err = 'BADCALL renew: fence or counter of key ' .. p .. ' is not as it must be'}
     end
-    leases[p] = redis.call('HMGET', KEYS[p], 'node', 'inc', 'fence')
+    leases[p] = redis.call('HMGET', KEYS[p], 'node', 'inc', 'fence', 'beg')
 end
 
 local reply = {string.format('%.0f', now)}
@@ -43,5 +44,6 @@ for p = 1, #KEYS do
     reply[#reply + 1] = status
     reply[#reply + 1] = l[1] or ''
     reply[#reply + 1] = l[3] or '0'
+    reply[#reply + 1] = l[4] or '0'
 end
 return reply

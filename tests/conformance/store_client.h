@@ -4,7 +4,7 @@
 #ifndef MEERKAT_TESTS_STORE_CLIENT_H
 #define MEERKAT_TESTS_STORE_CLIENT_H
 
-#include "node/core/port.h"
+#include "codec/script.h"
 
 #define CLIENT_PARTITIONS 4 /* of one client; clients share none */
 #define CLIENT_TEXT_BYTES (4u << 20)
@@ -22,6 +22,9 @@ struct store_client {
     struct store_bench *bench;
     uint32_t base; /* partition number 0 of this client */
     char fence[CLIENT_PARTITIONS][24];
+    char members_key[32];
+    char scratch[24]; /* fence of the partition behind store_write */
+    uint64_t scratch_seq;
     /* the last reply */
     uint64_t tag;
     bool replied;
@@ -45,6 +48,18 @@ const char *store_ask(struct store_client *c, enum script script, const char *pa
 /* The same with arguments as they are. */
 const char *store_ask_spans(struct store_client *c, enum script script, const char *partitions, const struct span *args,
                             size_t count);
+
+/* The same with keys as they are. */
+const char *store_ask_keys(struct store_client *c, enum script script, const struct span *keys, size_t key_count,
+                           const struct span *args, size_t count);
+
+/* The hash of members that this client has to itself. */
+struct span store_members_key(struct store_client *c);
+struct span store_key(struct store_client *c, uint32_t p, char letter, char out[KEY_BYTES]);
+
+/* Sets a field of any hash, or deletes it (NULL), past its script; and reads one: its value, "''" or "nil". */
+void store_write(struct store_client *c, struct span key, const char *field, const char *value);
+const char *store_read(struct store_client *c, struct span key, const char *field);
 
 /* Claims partition `p` for the owner "node incarnation" for `lease_ms` and learns its fence; fails the test if not
  * held. */

@@ -32,7 +32,9 @@ struct fixture {
     struct endpoint *node;
     struct mk_client *client;
     enum manner manner;
-    unsigned deaf;       /* how many frames of in/ are ignored first */
+    unsigned deaf; /* how many frames are ignored first */
+    bool moves;    /* another owner comes when the last of them was */
+    uint64_t fence, moved_ms;
     uint32_t partitions; /* of the played cluster */
     unsigned frames, batches, items, repeats;
     char last_topic[TOPIC_BYTES_MAX + 1];
@@ -185,6 +187,10 @@ static void on_frame(void *user, struct span frame)
     count_ps(f, &head.h, topic.class);
     if (f->deaf) {
         f->deaf--;
+        if (!f->deaf && f->moves) {
+            f->fence++;
+            f->moved_ms = now_ms();
+        }
         return;
     }
     if (head.type != MK_BATCH) {
@@ -202,8 +208,10 @@ static void beat(struct fixture *f)
     char text[TOPIC_BYTES_MAX + 1];
     struct buf frame = {0};
     struct topic topic = {.class = TOPIC_HB, .name = SPAN_LIT("n1")};
-    const struct mk_owned owned = {
-        .partition = partition_of(SPAN_LIT("s1"), f->partitions), .history = SPAN_LIT("h"), .fence = 7, .sequence = 1};
+    const struct mk_owned owned = {.partition = partition_of(SPAN_LIT("s1"), f->partitions),
+                                   .history = SPAN_LIT("h"),
+                                   .fence = f->fence,
+                                   .sequence = 1};
     const struct mk_heartbeat in = {.node = SPAN_LIT("n1"),
                                     .incarnation = SPAN_LIT("i1"),
                                     .phase = SPAN_LIT("ready"),
@@ -281,6 +289,7 @@ static int set_up(void **state)
     assert_non_null(f);
     f->partitions = 256;
     f->next_ps = 1;
+    f->fence = 7;
     f->beats = true;
     snprintf(text, sizeof text, "inproc://client%p", (void *)f);
     struct hub_options options = {.id = SPAN_LIT("h1"), .frame_bytes_max = FRAME_BYTES_DEFAULT};
@@ -358,6 +367,36 @@ static void test_client__a_lost_input_is_repeated_with_its_id_and_birth(void **s
     assert_int_equal(f->repeats, 1);
     assert_int_equal(f->gaps, 0); /* every frame has a number of its own */
     assert_int_equal(f->end, MK_END_DONE);
+}
+
+/* Four times in vain, then by its schedule in two seconds; but the next heartbeat has a higher fence. */
+static void test_client__what_a_new_owner_never_heard_is_repeated_at_once(void **state)
+{
+    struct fixture *f = *state;
+    f->deaf = 4;
+    f->moves = true;
+    send_one(f, input_of(f, "s1"));
+    play(f);
+    assert_int_equal(f->end, MK_END_DONE);
+    assert_int_equal(f->frames, 5);
+    assert_true(now_ms() - f->moved_ms < 1500);
+    assert_int_equal(f->gaps, 0);
+}
+
+/* As a drain is: the answer takes its time, and the repeats meanwhile ask the same. */
+static void test_client__a_node_is_asked_with_one_id_until_it_answers(void **state)
+{
+    struct fixture *f = *state;
+    const struct mk_arg incarnation = {"incarnation", "i1"};
+    struct mk_order order = {
+        .node = "n1", .op = "drain", .args = &incarnation, .arg_count = 1, .on_answer = on_answer, .user = f};
+    f->deaf = 3;
+    assert_int_equal(mk_client_order(f->client, &order), MK_CLIENT_OK);
+    play(f);
+    assert_int_equal(f->end, MK_END_DONE);
+    assert_string_equal(f->last_topic, "node/n1");
+    assert_int_equal(f->frames, 4);
+    assert_int_equal(f->ended, 1);
 }
 
 static void test_client__a_final_rejection_ends_it_at_once(void **state)
@@ -509,6 +548,8 @@ int main(void)
         CASE(test_client__an_input_is_admitted_then_completed),
         CASE(test_client__what_is_queued_leaves_in_one_batch),
         CASE(test_client__a_lost_input_is_repeated_with_its_id_and_birth),
+        CASE(test_client__what_a_new_owner_never_heard_is_repeated_at_once),
+        CASE(test_client__a_node_is_asked_with_one_id_until_it_answers),
         CASE(test_client__a_final_rejection_ends_it_at_once),
         CASE(test_client__a_passing_rejection_is_repeated),
         CASE(test_client__an_abandoned_input_failed_for_good),

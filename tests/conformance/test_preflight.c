@@ -205,18 +205,23 @@ static void preflight__the_rights_that_are_named_are_enough(void **state)
     struct store_client *c = store_client_new(&f.bench, 0);
     store_claim(c, 0, "n1 i1", 60000);
     assert_string_equal(store_ask(c, SCRIPT_FOUND, "", "1 256 1 id"), "1 256 1 id");
-    assert_string_equal(store_ask(c, SCRIPT_RENEW, "0", "n1 i1 60000 F0 2"), "held n1 F0");
+    assert_string_equal(store_ask(c, SCRIPT_RENEW, "0", "n1 i1 60000 F0 2"), "held n1 F0 0");
     assert_string_equal(
         store_ask(c, SCRIPT_COMMIT, "0",
                   "n1 i1 F0 1 d1 0 0 0 1 7 s s 1|h i s/1 row x s state t s/i/a A T s/i/b '' o s e d s dead"),
-        "held 1 F0 0");
-    assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 1 0 0 1 1 - '' 1"), "held 2 F0 0");
+        "held 1 F0 0 0");
+    assert_string_equal(store_ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 1 0 0 1 1 - '' 1"), "held 2 F0 0 0");
     assert_string_equal(store_ask(c, SCRIPT_LOAD, "0", "n1 i1 F0 s"), "held 1|h state 1 1 row");
     assert_string_equal(store_ask(c, SCRIPT_FACTS, "0", "n1 i1 F0 s/i/a"), "held A");
     assert_string_equal(store_ask(c, SCRIPT_ACTIVE, "0", "n1 i1 F0"), "held s/1");
     assert_string_equal(store_ask(c, SCRIPT_EVENTS, "0", "n1 i1 F0 '' 9 ''"), "held ''");
     assert_string_equal(store_ask(c, SCRIPT_LIST, "0", "n1 i1 F0 0 9"), "held 0 s 1|h");
-    assert_string_equal(store_ask(c, SCRIPT_RELEASE, "0", "n1 i1 F0 ''"), "held n1 F0");
+    store_ask(c, SCRIPT_WATCH, "0", "");
+    assert_true(span_is(c->items[1], "other") && span_is(c->items[3], "n1"));
+    assert_string_equal(store_ask(c, SCRIPT_RELEASE, "0", "n1 i1 F0 '' 0"), "held n1 F0 1");
+    store_write(c, store_members_key(c), "n2", "i2 1 working"); /* one to be deleted */
+    store_ask(c, SCRIPT_MEMBERS, "", "n1 i1 60000 working");
+    assert_true(c->count == 6 && span_is(c->items[1], "held") && span_is(c->items[2], "n1"));
     free(c);
     close_store(&f);
     close_server(&f);
@@ -224,7 +229,7 @@ static void preflight__the_rights_that_are_named_are_enough(void **state)
 
 static void preflight__a_right_that_is_missing_is_told(void **state)
 {
-    static const char *const rights[] = {"-xadd", "-hscan", "-del"};
+    static const char *const rights[] = {"-xadd", "-hscan", "-del", "-hlen", "-hgetall"};
     (void)state;
     struct fixture f;
     for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {

@@ -341,10 +341,14 @@ static enum script random_call(uint64_t *seed, unsigned due, char *partitions, c
     unsigned seq = chance(seed, 5) ? due : chance(seed, due + 2);
     size_t at = (size_t)snprintf(args, room, "n%u i%u ", owner, owner);
     strcpy(partitions, "0");
-    switch (chance(seed, 12)) {
+    switch (chance(seed, 16)) {
     case 0:
-        snprintf(args + at, room - at, "F0 %s", chance(seed, 2) ? "n2" : "''");
-        return chance(seed, 4) ? SCRIPT_ACTIVE : SCRIPT_RELEASE;
+        if (chance(seed, 4)) {
+            snprintf(args + at, room - at, "F0");
+            return SCRIPT_ACTIVE;
+        }
+        snprintf(args + at, room - at, "F0 %s %u", chance(seed, 2) ? "n2" : "''", pub);
+        return SCRIPT_RELEASE;
     case 1:
         strcpy(partitions, "0 1");
         snprintf(args + at, room - at, "60000 F0 %u F1 %u", seq, pub);
@@ -363,6 +367,18 @@ static enum script random_call(uint64_t *seed, unsigned due, char *partitions, c
     case 5:
         snprintf(args + at, room - at, "F0 0 1000");
         return SCRIPT_LIST;
+    case 6:
+        strcpy(partitions, "0 1 2");
+        args[0] = 0;
+        return SCRIPT_WATCH;
+    case 7:
+        strcpy(partitions, "0 1");
+        snprintf(args + at, room - at, "60000000 0 h '' 0 h %u", chance(seed, 9));
+        return SCRIPT_CLAIM;
+    case 8:
+        snprintf(args, room, "n%u i%u 60000000 %s", chance(seed, 4), chance(seed, 2),
+                 chance(seed, 3) ? "working" : "''");
+        return SCRIPT_MEMBERS;
     default:
         break;
     }
@@ -385,9 +401,22 @@ static int by_text(const void *a, const void *b)
     return order ? order : (x->bytes > y->bytes) - (x->bytes < y->bytes);
 }
 
+/* The two stores have clocks of their own: a time, 13 digits, counts as any other, and so does a fence, 16 digits. */
+static void without_times(char *text)
+{
+    for (char *at = text; *at;) {
+        size_t digits = strspn(at, "0123456789");
+        if (digits == 13 || digits == 16)
+            memset(at, 'T', digits);
+        at += digits ? digits : 1;
+    }
+}
+
 static void expect_same(enum script script, const char *args, struct store_client *a, struct store_client *b)
 {
     bool unordered = script == SCRIPT_ACTIVE || script == SCRIPT_LIST;
+    without_times(a->text);
+    without_times(b->text);
     if (!unordered && strcmp(a->text, b->text) != 0)
         fail_msg("%s %s\n memory: %s\n redis:  %s", script_name(script), args, a->text, b->text);
     if (!unordered)
@@ -397,6 +426,21 @@ static void expect_same(enum script script, const char *args, struct store_clien
         qsort(side ? b->items : a->items, a->count, sizeof(struct span), by_text);
     for (size_t i = 0; i < a->count; i++) /* the time, the only thing that differs, is a number that sorts first */
         assert_true(span_equal(a->items[i], b->items[i]) || a->items[i].bytes == 13);
+}
+
+/* Partition 1 may have gone to another owner: its fence is known from the claim. Partition 0 is given back at once. */
+static void after_claim(struct store_client *c)
+{
+    if (c->count < 19)
+        return;
+    snprintf(c->fence[1], sizeof c->fence[1], "%.*s", SPAN_ARGS(c->items[18]));
+    if (!span_is(c->items[1], "held"))
+        return;
+    snprintf(c->fence[0], sizeof c->fence[0], "%.*s", SPAN_ARGS(c->items[5]));
+    if (!span_is(c->items[3], "n2"))
+        return;
+    store_ask(c, SCRIPT_RELEASE, "0", "n2 i2 F0 '' 0");
+    store_claim(c, 0, "n1 i1", 60000000);
 }
 
 static void claim_both(struct store_client *one, struct store_client *other)
@@ -421,11 +465,17 @@ static void store_redis__both_stores_answer_random_calls_alike(void **state)
     struct store_client *memory = store_client_new(&pair.bench, 900), *redis = store_client_new(*state, 900);
     unsigned due = 1, commits = 0;
     claim_both(memory, redis);
+    store_claim(memory, 1, "n1 i1", 60000000);
+    store_claim(redis, 1, "n1 i1", 60000000);
     for (int round = 0; round < 4000; round++) {
         enum script script = random_call(&seed, due, partitions, args, sizeof args);
         store_ask(memory, script, partitions, args);
         store_ask(redis, script, partitions, args);
         expect_same(script, args, memory, redis);
+        if (script == SCRIPT_CLAIM) {
+            after_claim(memory);
+            after_claim(redis);
+        }
         if (script == SCRIPT_COMMIT && span_is(memory->items[1], "held")) {
             due++;
             commits++;
@@ -456,6 +506,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(store_redis__says_why_there_is_no_connection, setup_quick, teardown),
         cmocka_unit_test_setup_teardown(store_redis__both_stores_answer_random_calls_alike, setup, teardown),
     };
-    int failed = _cmocka_run_group_tests("store on redis", store_cases, store_case_count, setup, teardown);
+    int failed = store_run_cases(setup, teardown);
     return failed + cmocka_run_group_tests_name("redis alone", own, NULL, NULL);
 }

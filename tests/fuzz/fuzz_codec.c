@@ -241,16 +241,34 @@ static bool again_result(struct span map, const struct message_head *head, struc
 static bool again_heartbeat(struct span map, const struct message_head *head, struct buf *out)
 {
     struct mk_heartbeat in;
-    struct owned_reader reader;
+    struct heartbeat_lists lists;
     struct mk_owned owned[64];
-    if (heartbeat_read(map, &in, &reader, NULL))
+    struct mk_handing handing[64];
+    uint32_t expecting[64], suspended[64];
+    if (heartbeat_read(map, &in, &lists, NULL))
         return false;
-    while (in.owned_count < 64 && owned_next(&reader, &owned[in.owned_count]))
+    while (in.owned_count < 64 && owned_next(&lists.owned, &owned[in.owned_count]))
         in.owned_count++;
+    while (in.handing_count < 64 && handing_next(&lists.handing, &handing[in.handing_count]))
+        in.handing_count++;
+    while (in.expecting_count < 64 && partition_next(&lists.expecting, &expecting[in.expecting_count]))
+        in.expecting_count++;
+    while (in.suspended_count < 64 && partition_next(&lists.suspended, &suspended[in.suspended_count]))
+        in.suspended_count++;
     in.owned = owned;
+    in.handing = handing;
+    in.expecting = expecting;
+    in.suspended = suspended;
     for (size_t i = 0; i < in.owned_count; i++)
         for (size_t j = 0; j < i; j++)
             MUST(owned[i].partition != owned[j].partition);
+    for (size_t i = 0; i < in.handing_count; i++)
+        for (size_t j = 0; j < i; j++)
+            MUST(handing[i].partition != handing[j].partition);
+    /* Of these, what was accepted can be read to its end. */
+    MUST(in.handing_count == 64 || !lists.handing.left);
+    MUST(in.expecting_count == 64 || !lists.expecting.left);
+    MUST(in.suspended_count == 64 || !lists.suspended.left);
     heartbeat_pack(out, head->h.id, head->h.ts, &in);
     return true;
 }

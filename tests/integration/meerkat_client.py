@@ -21,6 +21,7 @@ class Client:
         self.bus_in, self.bus_out = bus.split("|")
         self.name = name or "py-" + secrets.token_hex(6)
         self.partitions, self.watch = partitions, watch
+        self.fences, self.moved = {}, set()  # of each partition the highest heard; those that have another owner since
         self.pub = self.sub = None
         self._connect()
 
@@ -86,6 +87,9 @@ class Client:
             return []
         messages = []
         for topic, _, body in (frame.partition(b"\0") for frame in frames):
+            if topic.startswith(b"hb/"):
+                self._note_owners(unpack(body)[0])
+                continue
             ours = topic == b"re/" + self.name.encode()
             if not ours and not (self.watch and topic.startswith(b"ev/")):
                 continue  # a subscriber gets everything, and drops what it has no use for
@@ -94,14 +98,25 @@ class Client:
             messages += [m for m in items if ours or self.watch == "*" or m["session"] in self.watch]
         return messages
 
+    def _note_owners(self, beat):
+        """A higher fence than before is another owner: what the last one did not answer may have been kept by nobody."""
+        for pp, (_history, fence, _sequence) in beat.get("owned", {}).items():
+            p = int(pp, 16)
+            if 0 < self.fences.get(p, 0) < fence:
+                self.moved.add(p)
+            self.fences[p] = max(fence, self.fences.get(p, 0))
+
     def ask(self, message, want, timeout=10.0, again=0.5):
-        """Publishes, and publishes the very same message again until the `want` ("admission", "completion", "result") of it is
-        there. Returns that, or a rejection (an admission), or None: no answer, and repeating with the same id is safe."""
+        """Publishes, and publishes the very same message again (at once, when its partition gets another owner) until the `want`
+        ("admission", "completion", "result") of it is there. Returns that, or a rejection (an admission), or None: no answer, and
+        repeating with the same id is safe."""
         end, answer, known = time.monotonic() + timeout, None, {message["id"]}
+        partition = self.partition(message["session"])
         while time.monotonic() < end:
+            self.moved.discard(partition)
             self.publish([message])
             until = min(end, time.monotonic() + again)
-            while (left := until - time.monotonic()) > 0:
+            while partition not in self.moved and (left := until - time.monotonic()) > 0:
                 for m in self.receive(left):
                     if m.get("re") not in known:
                         continue

@@ -143,10 +143,9 @@ static uint64_t *in_flight(struct sim *s, const struct sim_node *node, struct sp
 
 void checks_sent(struct sim *s, struct sim_node *node, const struct store_call *call)
 {
-    if (call->script == SCRIPT_FOUND)
-        return;
-    memcpy(node->incarnation.text, call->args[1].at, sizeof node->incarnation.text - 1);
-    if (call->script != SCRIPT_COMMIT)
+    if (call->arg_count > 1 && call->script != SCRIPT_FOUND)
+        memcpy(node->incarnation.text, call->args[1].at, sizeof node->incarnation.text - 1);
+    if (call->script != SCRIPT_COMMIT || s->checks->blind)
         return;
     if (++*in_flight(s, node, call->keys[0]) > COMMITS_IN_FLIGHT_MAX)
         sim_broken(s, "section 3", "%s has more than %d commits in flight", node->name, COMMITS_IN_FLIGHT_MAX);
@@ -168,8 +167,8 @@ void checks_sent(struct sim *s, struct sim_node *node, const struct store_call *
 static struct span next_status(const struct store_reply *reply, size_t *at)
 {
     struct span status = reply->items[*at];
-    size_t skipped = (size_t)number(reply->items[*at + 3]);
-    *at += 4;
+    size_t skipped = (size_t)number(reply->items[*at + 4]);
+    *at += 5;
     for (size_t i = 0; i < skipped; i++)
         *at += 2 + 2 * (size_t)number(reply->items[*at + 1]);
     return status;
@@ -177,7 +176,7 @@ static struct span next_status(const struct store_reply *reply, size_t *at)
 
 void checks_answered(struct sim *s, const struct sim_call *call, const struct store_reply *reply)
 {
-    if (call->script != SCRIPT_COMMIT)
+    if (call->script != SCRIPT_COMMIT || s->checks->blind)
         return;
     --*in_flight(s, call->node, call->keys[0]);
     size_t at = 2, item = 1;
@@ -517,13 +516,17 @@ static void check_session(struct sim *s, struct seen_session *session, uint64_t 
     if (!head_of(s, session, head))
         return;
     const struct session_record *record = &head->record;
+    session->waits = false;
     if (record->next_event != session->count + 1)
         sim_broken(s, "P7", "the head of %.*s says event %llu is next, the outbox has %zu", SPAN_ARGS(session->name),
                    (unsigned long long)record->next_event, session->count);
     struct input_record *rows = sim_alloc(s, (record->active_count + 1) * sizeof *rows);
     for (size_t i = 0; i < record->active_count && !sim_is_broken(s); i++)
-        if (row_of(s, session, record->active[i], &rows[i]))
+        if (row_of(s, session, record->active[i], &rows[i])) {
             check_row(s, session, &rows[i], commit);
+            session->waits |= rows[i].input.wake && record->phase != PHASE_STOPPED;
+        }
+    checks_session_line(s, session);
     if (record->run && !sim_is_broken(s))
         check_run_record(s, session, record->run, rows, record->active_count, commit);
 }
@@ -548,9 +551,11 @@ static void check_partition(struct sim *s, const struct sim_call *call, uint32_t
     check_fence(s, p, &was, &is);
     check_sequence(s, call, p, part ? part->fence : 0, &was, &is);
     partition->lease = is;
+    checks_moved(s, p, &was, &is);
     if (part && is.sequence == was.sequence + 1 && !sim_is_broken(s)) {
         struct new_events of = {p, is.fence};
         s->totals.commits++;
+        checks_line(s, p, &is);
         sim_store_each_event(s, p, was.sequence, new_event, &of);
         check_sections(s, call, part);
     }
@@ -559,8 +564,10 @@ static void check_partition(struct sim *s, const struct sim_call *call, uint32_t
 
 void checks_executed(struct sim *s, const struct sim_call *call)
 {
+    if (s->checks->blind)
+        return;
     if (call->script == SCRIPT_CLAIM || call->script == SCRIPT_RENEW || call->script == SCRIPT_RELEASE)
-        for (size_t i = 0; i < call->key_count; i++)
+        for (size_t i = 0; i < call->key_count; i += call->script == SCRIPT_RELEASE ? 2 : 1)
             check_partition(s, call, key_partition(call->keys[i]), NULL);
     if (call->script != SCRIPT_COMMIT)
         return;
@@ -645,6 +652,8 @@ void checks_started(struct sim *s, struct sim_node *node, const struct run_reque
     sim_trace(s, node->name, "starts run %.8s of %.*s, attempt %llu, %zu inputs from %.*s", request->run->id.text,
               SPAN_ARGS(request->session), (unsigned long long)request->run->attempt, request->input_count,
               SPAN_ARGS(request->inputs[0].input->h.id));
+    if (s->checks->blind)
+        return;
     checks_owner(s, node, request->session, "starts a run");
     if (request->fence != s->checks->partitions[session->partition].lease.fence)
         sim_broken(s, "P3", "run %s starts with fence %llu, which is not the lease's", request->run->id.text,
@@ -674,6 +683,8 @@ void checks_commanded(struct sim *s, struct span session, enum mk_op op)
 
 void checks_turn(struct sim *s, struct sim_node *node)
 {
+    if (s->checks->blind)
+        return;
     struct driver_status status;
     driver_status(node->driver, &status);
     if (status.faults)
@@ -746,6 +757,16 @@ uint64_t checks_completions(const struct sim *s, const char *session)
 {
     const struct seen_session *seen = map_get(&s->checks->sessions, span_of(session));
     return seen ? seen->completions : 0;
+}
+
+uint64_t checks_attempts(struct sim *s, const char *session)
+{
+    struct seen_session *seen = checks_session(s, span_of(session));
+    struct head *head = sim_alloc(s, sizeof *head);
+    struct input_record row = {.attempts = 0};
+    if (head_of(s, seen, head) && head->record.active_count)
+        row_of(s, seen, head->record.active[0], &row);
+    return row.attempts;
 }
 
 uint64_t checks_starts(const struct sim *s, const char *session)

@@ -6,6 +6,12 @@
 #include "codec/record.h"
 #include "tests/sim/sim.h"
 
+/* Who commits: under one fence one life of one node, and fences only rise. */
+struct commit_line {
+    uint64_t fence, sequence;
+    struct span node, incarnation;
+};
+
 /* A lease as it was after the last execution. */
 struct seen_lease {
     struct span history, node, incarnation;
@@ -24,6 +30,8 @@ struct seen_partition {
     struct seen_event **events; /* in the order of the outbox */
     size_t count, room;
     size_t marked; /* this many lie at or below the published mark */
+    struct commit_line line;
+    uint64_t moves; /* changes of owner */
 };
 
 struct seen_session {
@@ -36,6 +44,10 @@ struct seen_session {
     bool may_forget;       /* a command was sent that may take the executor's state away */
     uint64_t last_done[2]; /* by lane: order of the input completed last */
     struct mk_id run;      /* the one recorded last */
+    struct commit_line line;
+    bool waits;       /* it has stored inputs that ask to be run */
+    uint64_t idle_us; /* since when it waits and no run of it goes on; 0: it does not */
+    bool beside_run;  /* meanwhile one went on in its partition, which may hold up a hand-over */
 };
 
 struct seen_input {
@@ -57,13 +69,18 @@ struct sent_commit {
     bool settled;   /* definitely not written: the sequence may be used for another */
 };
 
+/* What a node said of a partition in its last heartbeat. */
+enum said { SAID_OFFERED = 1, SAID_RELEASED = 2, SAID_EXPECTING = 4, SAID_SUSPENDED = 8 };
+
 struct checks {
+    bool blind; /* a story where the store forgets: what was seen is not what is there */
     struct seen_partition partitions[SIM_PARTITIONS_MAX];
     struct map sessions, inputs, keys, runs,
         commits;           /* session; session/id; session/key; session/run; node/fence/sequence */
     struct map last_words; /* names that are done, by their field of hash t: what is remembered of them */
     uint64_t in_flight[SIM_NODES_MAX][2]; /* commits by node and group, of this life */
-    uint64_t life[SIM_NODES_MAX];
+    uint64_t life[SIM_NODES_MAX], said_life[SIM_NODES_MAX];
+    uint8_t said[SIM_NODES_MAX][SIM_PARTITIONS_MAX];
 };
 
 struct seen_session *checks_session(struct sim *s, struct span name);
@@ -74,6 +91,14 @@ bool checks_fact(struct sim *s, struct span session, enum fact_kind kind, struct
 
 /* The store has a head of the session, registered and not destroyed. */
 bool checks_known(struct sim *s, struct span session);
+
+/* invariants_cluster.c: a commit was applied; to the partition, and to one session of it. */
+void checks_line(struct sim *s, uint32_t partition, const struct seen_lease *is);
+void checks_session_line(struct sim *s, struct seen_session *session);
+void checks_moved(struct sim *s, uint32_t partition, const struct seen_lease *was, const struct seen_lease *is);
+
+/* invariants_heard.c: what a node says in a heartbeat, and whether it was in its last one. */
+void checks_heartbeat(struct sim *s, const struct sim_node *node, struct span map);
 
 /* invariants_stored.c: the operations of one section, just executed: code, field, value each. */
 void checks_section(struct sim *s, uint32_t partition, const struct span *ops, size_t count);

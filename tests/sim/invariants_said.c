@@ -197,7 +197,11 @@ void checks_published(struct sim *s, struct sim_node *node, struct span frame)
         sim_broken(s, "P10", "%s sends a frame without a topic", node->name);
         return;
     }
-    if (topic.class == TOPIC_HB)
+    if (topic.class == TOPIC_HB) {
+        checks_heartbeat(s, node, map);
+        return;
+    }
+    if (s->checks->blind)
         return;
     if (message_head_read(map, &head, &note) != MK_ERR_OK || head.type != MK_BATCH) {
         said(s, node, &topic, map);
@@ -212,5 +216,6 @@ void checks_published(struct sim *s, struct sim_node *node, struct span frame)
 
 void checks_watched(struct sim *s, struct span session, uint64_t seq, struct span message)
 {
-    stored_event(s, session, seq, message);
+    if (!s->checks->blind)
+        stored_event(s, session, seq, message);
 }

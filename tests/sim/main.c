@@ -16,7 +16,7 @@ struct tally {
     uint64_t passed, failed;
     uint64_t struck[FAULT_COUNT];
     struct totals totals;
-    uint64_t virtual_us;
+    uint64_t virtual_us, longest_wait_us;
 };
 
 /* A signal handler has no argument: what it says when the code under test ends the process. */
@@ -66,6 +66,7 @@ static void run_load(struct sim *s)
         return;
     sim_run_for(s, SECOND);
     checks_end(s);
+    wait_until(s, checks_owned, "ownership");
 }
 
 static void run_once(struct sim *s, uint64_t seed, bool print)
@@ -95,6 +96,8 @@ static void add(struct tally *t, const struct sim *s)
     for (size_t i = 0; i < sizeof s->totals / sizeof *from; i++)
         to[i] += from[i];
     t->virtual_us += s->now_us;
+    if (s->longest_wait_us > t->longest_wait_us)
+        t->longest_wait_us = s->longest_wait_us;
 }
 
 static void run_seed(struct tally *t, uint64_t seed, bool verify, bool verbose, bool print)
@@ -159,8 +162,13 @@ static void print_tally(const struct tally *t)
         {"calls executed", t->totals.calls},
         {"frames delivered", t->totals.frames},
         {"crashes", t->totals.crashes},
+        {"nodes that left", t->totals.left},
+        {"partitions taken over", t->totals.taken_over},
+        {"partitions handed over", t->totals.handed_over},
+        {"waits for a run that ended", t->totals.waits},
         {"steps", t->totals.steps},
         {"virtual seconds", t->virtual_us / SECOND},
+        {"longest wait beyond a lease, ms", t->longest_wait_us / MILLISECOND},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         printf("  %-43s %12llu\n", rows[i].name, (unsigned long long)rows[i].count);
@@ -211,6 +219,8 @@ int main(int argc, char **argv)
         size_t failed = 0;
         t.passed += scenarios_run(&failed, o.verbose);
         t.passed += scenarios_owner_run(&failed, o.verbose);
+        t.passed += scenarios_cluster_run(&failed, o.verbose);
+        t.passed += scenarios_handover_run(&failed, o.verbose);
         t.failed += failed;
         run_found_seeds(&t, o.verify, o.verbose);
         for (uint64_t i = 0; i < o.seeds; i++)

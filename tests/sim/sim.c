@@ -319,9 +319,15 @@ void sim_heal(struct sim *s)
     memset(s->plan, 0, sizeof s->plan);
     for (size_t i = 0; i < s->config.nodes; i++) {
         sim_bus_cut(s, i, false);
-        if (!s->nodes[i]->driver)
+        sim_store_cut(s, i, false);
+        if (!s->nodes[i]->driver && !s->nodes[i]->gone)
             sim_node_start(s, i);
     }
+}
+
+void sim_disturbed(struct sim *s)
+{
+    s->disturbed_us = s->now_us;
 }
 
 /* --- one simulation --- */
@@ -332,43 +338,81 @@ void sim_config_calm(struct sim_config *config)
         .nodes = 1,
         .clients = 1,
         .sessions = 1,
+        .hubs = 1,
         .partitions = 4,
         .groups = 1,
         .lease_ms = 1000,
         .heartbeat_ms = 500,
         .idle_evict_ms = 60000,
+        .finish_ms = 5000,
     };
 }
 
 /* Every kind of fault is there in about half of the seeds, at a rate of its own: together they hide what each alone
  * shows. */
+static void draw_faults(struct sim *s)
+{
+    struct sim_config *c = &s->config;
+    bool calm = sim_chance(s, 50000), members_only = c->nodes > 1 && sim_chance(s, 300000);
+    for (enum fault f = 0; f < FAULT_COUNT; f++) {
+        bool on = sim_chance(s, 500000);
+        uint64_t rate = sim_between(s, 0, fault_rate_max(f));
+        bool hides = members_only && (f <= FAULT_STORE_CLOCK || f == FAULT_NODE_CRASH_IN_TURN);
+        c->rate[f] = on && !calm && !hides ? (uint32_t)rate : 0;
+    }
+    if (c->nodes == 1)
+        return;
+    /* What a script that died left is made whole by its repeat; another owner's load would see the half. */
+    c->rate[FAULT_STORE_DIES] = 0;
+}
+
 static void draw_config(struct sim *s, size_t nodes)
 {
     struct sim_config *c = &s->config;
     *c = (struct sim_config){
         .nodes = nodes,
         .clients = sim_between(s, 2, SIM_CLIENTS_MAX),
-        .inputs = sim_between(s, 40, 200),
+        .inputs = sim_between(s, 40, nodes < 4 ? 200 : 120),
         .sessions = sim_between(s, 2, 16),
         .load_us = sim_between(s, 4, 16) * SECOND,
-        .partitions = (uint32_t)1 << sim_below(s, 5),
+        .hubs = sim_between(s, 1, 2),
+        .partitions = (uint32_t)1 << sim_below(s, nodes > 1 ? 6 : 5),
         .groups = (uint32_t)sim_between(s, 1, 2),
         .lease_ms = sim_between(s, 500, 3000),
         .heartbeat_ms = sim_between(s, 250, 1000),
         .idle_evict_ms = sim_between(s, 200, 5000),
+        .finish_ms = sim_between(s, 200, 5000),
         .commands = sim_chance(s, 600000),
     };
     if (c->groups > c->partitions)
         c->groups = c->partitions;
-    bool calm = sim_chance(s, 50000);
-    for (enum fault f = 0; f < FAULT_COUNT; f++) {
-        bool on = sim_chance(s, 500000);
-        uint64_t rate = sim_between(s, 0, fault_rate_max(f));
-        c->rate[f] = on && !calm ? (uint32_t)rate : 0;
-    }
-    if (nodes >
-        1) /* what a script that died left is made whole by its repeat; another owner's load would see the half */
-        c->rate[FAULT_STORE_DIES] = 0;
+    draw_faults(s);
+}
+
+/* Most seeds have several nodes over the one store and bus. */
+static size_t nodes_of(uint64_t seed)
+{
+    static const size_t nodes[] = {3, 2, 1, 3, 4, 2, 5, 1, 6, 7};
+    return nodes[seed % (sizeof nodes / sizeof *nodes)];
+}
+
+static void start_late(struct sim *s, void *self, uint64_t life)
+{
+    struct sim_node *node = self;
+    if (!node->driver && node->life == life && !node->gone)
+        sim_node_start(s, node->index);
+}
+
+/* The first is always there. */
+static void start_nodes(struct sim *s)
+{
+    for (size_t i = 0; i < s->config.nodes; i++)
+        sim_node_new(s, i);
+    for (size_t i = 0; i < s->config.nodes; i++)
+        if (i && sim_fault(s, FAULT_NODE_LATE))
+            sim_at(s, sim_between(s, SECOND, s->config.load_us), start_late, s->nodes[i], 0);
+        else if (i < s->config.nodes - s->config.absent)
+            sim_node_start(s, i);
 }
 
 bool sim_init(struct sim *s, uint64_t seed, const struct sim_config *config)
@@ -381,7 +425,7 @@ bool sim_init(struct sim *s, uint64_t seed, const struct sim_config *config)
     if (config)
         s->config = *config;
     else
-        draw_config(s, seed % 5 == 1 ? 2 + seed / 5 % 2 : 1); /* some seeds have several nodes over the one store */
+        draw_config(s, nodes_of(seed));
     memcpy(s->rate, s->config.rate, sizeof s->rate);
     checks_new(s);
     if (!sim_store_new(s))
@@ -389,10 +433,8 @@ bool sim_init(struct sim *s, uint64_t seed, const struct sim_config *config)
     sim_bus_new(s);
     sim_executors_new(s);
     sim_clients_new(s);
-    for (size_t i = 0; i < s->config.nodes; i++) {
-        sim_node_new(s, i);
-        sim_node_start(s, i);
-    }
+    start_nodes(s);
+    sim_at(s, 0, checks_waits, NULL, 0);
     return true;
 }
 

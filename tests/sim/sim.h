@@ -31,6 +31,8 @@
     X(BUS_DELAY, "frame delayed", 100000)                                                                              \
     X(BUS_OVERFLOW, "frame dropped at the cap", 0)                                                                     \
     X(BUS_CUT, "node cut off the bus", 15000)                                                                          \
+    X(BUS_DEAF, "node hears nothing, and is heard", 8000)                                                              \
+    X(BUS_MUTE, "node is not heard, and hears", 8000)                                                                  \
     X(STORE_DOWN, "store unavailable", 30000)                                                                          \
     X(STORE_SLOW, "call slow", 20000)                                                                                  \
     X(STORE_LOST_BEFORE, "call lost, not executed", 10000)                                                             \
@@ -38,12 +40,19 @@
     X(STORE_LATE, "call executed after its connection ended", 10000)                                                   \
     X(STORE_DIES, "script died half-way", 10000)                                                                       \
     X(STORE_REFUSES, "call refused", 10000)                                                                            \
+    X(STORE_CUT, "node cut off the store", 8000)                                                                       \
+    X(STORE_CLOCK, "store's clock fell back", 5000)                                                                    \
     X(NODE_CRASH, "node crashed", 30000)                                                                               \
     X(NODE_CRASH_IN_TURN, "node crashed inside a turn", 3000)                                                          \
     X(NODE_PAUSE, "node paused", 20000)                                                                                \
+    X(NODE_GONE, "node died for good", 3000)                                                                           \
+    X(NODE_LEAVE, "node was asked to leave", 10000)                                                                    \
+    X(NODE_LATE, "node joined late", 600000)                                                                           \
     X(NODE_CLOCK, "calendar clock jumped", 15000)                                                                      \
+    X(NODE_DRIFT, "clock ran faster or slower", 30000)                                                                 \
     X(RUN_FAILS, "run failed", 50000)                                                                                  \
     X(RUN_HANGS, "run hung", 10000)                                                                                    \
+    X(RUN_STARVED, "run died with its node's lease", 0)                                                                \
     X(RUN_LATE, "result of a dead node's run arrived", 900000)                                                         \
     X(RUN_TWICE, "result arrived twice", 30000)                                                                        \
     X(CLIENT_REPEATS, "input repeated on purpose", 50000)                                                              \
@@ -71,9 +80,11 @@ struct fault_plan {
 
 struct sim_config {
     size_t nodes, clients, inputs, sessions;
+    size_t absent; /* so many of the nodes, the last ones, are not started with the others */
     uint64_t load_us; /* inputs are sent over this time; faults strike during it */
+    size_t hubs; /* of the bus: one, or more */
     uint32_t partitions, groups;
-    uint64_t lease_ms, heartbeat_ms, idle_evict_ms;
+    uint64_t lease_ms, heartbeat_ms, idle_evict_ms, finish_ms;
     uint32_t rate[FAULT_COUNT]; /* per million chances */
     bool commands;              /* lifecycle commands besides inputs */
 };
@@ -93,7 +104,9 @@ struct queue {
 };
 
 struct totals {
-    uint64_t inputs, commands, accepted, completions, events, commits, calls, runs, crashes, frames, steps;
+    uint64_t inputs, commands, accepted, completions, events, commits, calls, runs, crashes, left, frames, steps;
+    uint64_t taken_over, handed_over; /* changes of owner: after an expiry; after a release */
+    uint64_t waits;                   /* ended waits of sessions with work that nobody did */
 };
 
 struct sim {
@@ -118,6 +131,8 @@ struct sim {
     size_t kept_bytes, kept_room, kept_read;
 
     char broken[512]; /* the promise that was broken; empty: none */
+    uint64_t disturbed_us; /* the last time something happened that may delay a take-over */
+    uint64_t longest_wait_us; /* of a session with work, beyond a lease, counted from the last disturbance */
 
     struct sim_store *store;
     struct sim_bus *bus;
@@ -125,6 +140,7 @@ struct sim {
     struct sim_node *nodes[SIM_NODES_MAX];
     struct sim_clients *clients;
     struct checks *checks;
+    void *story; /* what a story keeps for its own callbacks */
 };
 
 /* --- sim.c: clock, queue, generator, trace, faults, memory --- */
@@ -155,7 +171,8 @@ bool sim_fault(struct sim *s, enum fault fault); /* does it strike now? */
 bool sim_fault_on_call(struct sim *s, enum fault fault, enum script script);
 void sim_fail(struct sim *s, enum fault fault, unsigned skip, unsigned count);
 void sim_fail_call(struct sim *s, enum fault fault, enum script script, unsigned skip, unsigned count);
-void sim_heal(struct sim *s); /* no fault strikes any more; cut, paused and dead nodes come back */
+void sim_heal(struct sim *s); /* no fault strikes any more; cut, paused and dead nodes come back, but those for good */
+void sim_disturbed(struct sim *s); /* waits are counted from here on */
 
 void sim_trace(struct sim *s, const char *who, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The next line of the trace that has `text` in it must come behind the ones expected before. */
@@ -173,7 +190,10 @@ struct sim_node {
     struct driver *driver; /* NULL: dead */
     uint64_t life;         /* counts its starts; what belongs to an earlier one is dropped */
     bool paused;
-    uint64_t boot_offset_ms;
+    bool leaving; /* asked to; ends with driver_status.left */
+    bool gone;    /* for good */
+    uint64_t clock_us, clock_at_us; /* own clock: clock_us at clock_at_us, and on from there at clock_rate */
+    uint32_t clock_rate;            /* of the true rate, per million */
     int64_t unix_offset_ms;
     int calls_to_death; /* -1: none; else it dies after so many calls of its ports */
     bool dying;         /* died inside this turn: nothing leaves it any more */
@@ -184,6 +204,7 @@ struct sim_node {
     size_t frames_at_hand;
     bool turn_due;
     uint64_t tick_us;          /* when the next tick is queued; UINT64_MAX: none */
+    uint64_t fed_us;           /* until when its executors may live, as it last told their supervisor */
     struct mk_hex incarnation; /* as its store calls say; empty before the first */
 };
 
@@ -191,8 +212,14 @@ void sim_node_new(struct sim *s, size_t index);
 void sim_node_start(struct sim *s, size_t index); /* a new life */
 void sim_node_crash(struct sim *s, size_t index); /* kill -9 */
 void sim_node_pause(struct sim *s, size_t index, uint64_t us);
+void sim_node_leave(struct sim *s, size_t index);                   /* SIGTERM; it comes back after a while */
+void sim_node_gone(struct sim *s, size_t index);                    /* what is dead, or leaves, stays away for good */
+void sim_node_drift(struct sim *s, size_t index, uint32_t rate);    /* from now on, per million of the true rate */
+bool sim_node_works(const struct sim *s, size_t index);             /* alive, not leaving, on the bus and the store */
 void sim_node_free(struct sim *s, size_t index);
 uint64_t sim_node_unix_ms(const struct sim_node *node);
+uint64_t sim_node_now_ms(const struct sim_node *node);                   /* its own clock */
+uint64_t sim_node_when_us(const struct sim_node *node, uint64_t own_ms); /* the virtual time at which it says so */
 bool sim_node_lives(const struct sim_node *node, uint64_t life);
 bool sim_node_may_act(struct sim_node *node); /* counts a call of a port; false: it died before this one */
 
@@ -202,16 +229,23 @@ void sim_node_reply(struct sim_node *node, uint64_t tag, const struct store_repl
 void sim_node_store_up(struct sim_node *node, bool up);
 void sim_node_run_done(struct sim_node *node, struct span session, const struct run_done *done);
 
+/* --- sim_chaos.c --- */
+
 void sim_chaos(struct sim *s, void *self, uint64_t word); /* node and store faults, every 50 ms while the load lasts */
 
-/* --- sim_bus.c: one hub; a pipe from each endpoint to each, first in, first out --- */
+/* --- sim_bus.c: one hub, or several; what goes from an endpoint to another stays in order --- */
 
 void sim_bus_new(struct sim *s);
 struct bus_port sim_bus_port(struct sim *s, size_t node);
 /* Endpoints: 0.. the nodes, then the clients, then the watcher. */
 void sim_bus_send(struct sim *s, size_t endpoint, struct span frame);
-void sim_bus_cut(struct sim *s, size_t endpoint, bool cut);
-bool sim_bus_is_cut(const struct sim *s, size_t endpoint);
+enum way { WAY_IN = 1, WAY_OUT = 2, WAY_BOTH = 3 }; /* what it hears, what it says */
+void sim_bus_cut(struct sim *s, size_t endpoint, bool cut);              /* both ways */
+void sim_bus_cut_ways(struct sim *s, size_t endpoint, enum way ways);    /* exactly these; 0: none */
+unsigned sim_bus_ways_cut(const struct sim *s, size_t endpoint);
+bool sim_bus_is_cut(const struct sim *s, size_t endpoint);               /* one way or both */
+/* Stories: frames for which `lost` says so never arrive. NULL: none. */
+void sim_bus_lose(struct sim *s, bool (*lost)(struct sim *s, size_t from, size_t to, struct span frame));
 
 /* --- sim_store.c: the keyspace, and a connection from each node --- */
 
@@ -221,8 +255,15 @@ struct store_port sim_store_port(struct sim *s, size_t node);
 void sim_store_connect(struct sim *s, size_t node); /* a new life dials */
 void sim_store_abandon(struct sim *s, size_t node); /* a life ended: nobody reads its replies */
 void sim_store_down(struct sim *s, uint64_t us);    /* every connection ends; none can be made */
+void sim_store_cut(struct sim *s, size_t node, bool cut); /* this node's calls and replies vanish, it cannot connect */
+bool sim_store_reaches(const struct sim *s, size_t node); /* it is connected, and not cut off */
+bool sim_store_is_cut(const struct sim *s, size_t node);
+void sim_store_clock_back(struct sim *s, uint64_t us);
+void sim_store_remember(struct sim *s); /* what sim_store_forget goes back to */
+void sim_store_forget(struct sim *s);   /* the tail is lost; every connection ends */
 bool sim_store_half_done(const struct sim *s);      /* a script died half-way and was not repeated yet */
-uint64_t sim_store_now_us(const struct sim *s);
+uint64_t sim_store_now_us(const struct sim *s); /* its own clock */
+uint64_t sim_unix_us(const struct sim *s);      /* the true time */
 /* Reading past the scripts, for the invariants. Absent spans: not there. Borrowed until the next execution. */
 struct span sim_store_get(struct sim *s, uint32_t partition, char letter, struct span field);
 void sim_store_each(struct sim *s, uint32_t partition, char letter,
@@ -250,6 +291,9 @@ struct sim_call {
 void sim_executors_new(struct sim *s);
 struct executor_port sim_executor_port(struct sim *s, size_t node);
 void sim_executors_die(struct sim *s, size_t node); /* with their node */
+void sim_executors_feed(struct sim *s, size_t node, uint64_t until_us); /* then they die, unless fed again (rule 12) */
+/* Runs of a session, or of a whole partition (session absent), that go on on nodes that turn. */
+size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t partition);
 size_t sim_executors_running(const struct sim *s);
 
 /* --- sim_client.c: publishers that keep the protocol, and the watcher --- */
@@ -276,6 +320,8 @@ bool sim_item_closed(const struct item *item);
 bool sim_item_accepted(const struct item *item);
 const char *sim_item_answer(const struct item *item); /* "completed", "withdrawn", an error code...; "" while open */
 struct span sim_item_id(const struct item *item);
+unsigned sim_item_sends(const struct item *item);
+unsigned sim_item_refusals(const struct item *item);
 
 /* --- invariants.c, invariants_said.c: called where things cross a port --- */
 
@@ -290,12 +336,19 @@ void checks_watched(struct sim *s, struct span session, uint64_t seq, struct spa
 void checks_commanded(struct sim *s, struct span session, enum mk_op op); /* a client sends it */
 void checks_quiet(struct sim *s);                                         /* P8: nothing that could run waits */
 void checks_end(struct sim *s);
+void checks_waits(struct sim *s, void *self, uint64_t word); /* every 20 ms: nobody waits longer than is stated */
+void checks_left(struct sim *s, struct sim_node *node);      /* it says that it has left */
+bool checks_owned(struct sim *s);                            /* every partition is owned by exactly one living node */
+bool checks_wanted(struct sim *s);                           /* by the one with the highest rendezvous hash */
 uint64_t checks_completions(const struct sim *s, const char *session);
+uint64_t checks_attempts(struct sim *s, const char *session); /* of its first active input, as stored */
 uint64_t checks_starts(const struct sim *s, const char *session); /* runs started, repeats included */
 
 /* --- scenarios.c --- */
 
 size_t scenarios_run(size_t *failed, bool verbose);       /* how many passed; adds to *failed */
-size_t scenarios_owner_run(size_t *failed, bool verbose); /* scenarios_owner.c; the same */
+size_t scenarios_owner_run(size_t *failed, bool verbose);   /* scenarios_owner.c; the same */
+size_t scenarios_cluster_run(size_t *failed, bool verbose);  /* scenarios_cluster.c; the same */
+size_t scenarios_handover_run(size_t *failed, bool verbose); /* scenarios_handover.c; the same */
 
 #endif

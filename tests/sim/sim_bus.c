@@ -1,6 +1,7 @@
-/* The bus: one hub, everybody subscribed coarsely (nodes in/ ctl/ node/ hb/, clients re/<client>, the watcher ev/). A
- * pipe from each sender to each receiver keeps its order; between pipes there is none. Frames get lost, doubled and
- * delayed; a full receiver drops its oldest (sim_node.c). */
+/* The bus: everybody is subscribed coarsely (nodes in/ ctl/ node/ hb/, clients re/<client>, the watcher ev/). Either one
+ * hub, which gives everybody what it hears in the order in which it heard it; or several, of which nothing is known but
+ * that a pipe from each sender to each receiver keeps its order. Frames get lost, doubled and delayed; a full receiver
+ * drops its oldest (sim_node.c). */
 #include <stdio.h>
 
 #include "codec/topic.h"
@@ -11,8 +12,10 @@ struct pipe {
 };
 
 struct sim_bus {
-    struct pipe pipes[SIM_ENDPOINTS_MAX][SIM_ENDPOINTS_MAX];
-    bool cut[SIM_ENDPOINTS_MAX];
+    struct pipe to_hub[SIM_ENDPOINTS_MAX];
+    struct pipe pipes[SIM_ENDPOINTS_MAX][SIM_ENDPOINTS_MAX]; /* of one hub: [0][receiver] */
+    unsigned cut[SIM_ENDPOINTS_MAX]; /* ways */
+    bool (*lost)(struct sim *s, size_t from, size_t to, struct span frame);
 };
 
 struct flight {
@@ -46,7 +49,7 @@ static void arrive(struct sim *s, void *self, uint64_t word)
 {
     (void)word;
     const struct flight *flight = self;
-    if (s->bus->cut[flight->to])
+    if (s->bus->cut[flight->to] & WAY_IN)
         return;
     s->totals.frames++;
     if (flight->to < s->config.nodes)
@@ -57,52 +60,88 @@ static void arrive(struct sim *s, void *self, uint64_t word)
         sim_client_frame(s, flight->to - s->config.nodes, flight->frame);
 }
 
-static void fly(struct sim *s, size_t from, size_t to, struct span frame)
+/* When what is sent now through this pipe is there. */
+static uint64_t through(struct sim *s, struct pipe *pipe, uint64_t delay_us)
 {
-    struct pipe *pipe = &s->bus->pipes[from][to];
-    uint64_t delay_us = sim_between(s, 50, 2000);
-    if (sim_fault(s, FAULT_BUS_DELAY))
-        delay_us += sim_between(s, 1, 500) * MILLISECOND;
     uint64_t due_us = s->now_us + delay_us;
     if (due_us < pipe->last_us)
         due_us = pipe->last_us;
     pipe->last_us = due_us;
+    return due_us - s->now_us;
+}
+
+static void fly(struct sim *s, struct pipe *pipe, size_t to, struct span frame)
+{
+    uint64_t delay_us = sim_between(s, 50, 1000);
+    if (sim_fault(s, FAULT_BUS_DELAY))
+        delay_us += sim_between(s, 1, 500) * MILLISECOND;
     struct flight *flight = sim_alloc(s, sizeof *flight);
     *flight = (struct flight){to, frame};
-    sim_at(s, due_us - s->now_us, arrive, flight, 0);
+    sim_at(s, through(s, pipe, delay_us), arrive, flight, 0);
+}
+
+/* Out of a hub, to all that want it. */
+static void fan_out(struct sim *s, void *self, uint64_t from)
+{
+    const struct flight *flight = self;
+    struct span topic_text, map;
+    struct topic topic;
+    if (frame_split(flight->frame, &topic_text, &map) != MK_ERR_OK)
+        return;
+    if (topic_parse(topic_text, &topic) != MK_ERR_OK)
+        topic = (struct topic){.class = TOPIC_IN}; /* the hub looks at prefixes only: nodes see garbage too */
+    for (size_t to = 0; to < endpoints(s); to++) {
+        if (!subscribed(s, to, &topic) || sim_fault(s, FAULT_BUS_LOSS))
+            continue;
+        if (s->bus->lost && s->bus->lost(s, from, to, flight->frame))
+            continue;
+        struct pipe *pipe = &s->bus->pipes[s->config.hubs == 1 ? 0 : from][to];
+        fly(s, pipe, to, flight->frame);
+        if (sim_fault(s, FAULT_BUS_TWICE))
+            fly(s, pipe, to, flight->frame);
+    }
 }
 
 void sim_bus_send(struct sim *s, size_t endpoint, struct span frame)
 {
-    struct span topic_text, map;
-    struct topic topic;
-    if (s->bus->cut[endpoint] || frame_split(frame, &topic_text, &map) != MK_ERR_OK)
+    if (s->bus->cut[endpoint] & WAY_OUT)
         return;
-    if (topic_parse(topic_text, &topic) != MK_ERR_OK)
-        topic = (struct topic){.class = TOPIC_IN}; /* the hub looks at prefixes only: nodes see garbage too */
-    struct span copy = sim_copy(s, frame);
-    for (size_t to = 0; to < endpoints(s); to++) {
-        if (!subscribed(s, to, &topic) || sim_fault(s, FAULT_BUS_LOSS))
-            continue;
-        fly(s, endpoint, to, copy);
-        if (sim_fault(s, FAULT_BUS_TWICE))
-            fly(s, endpoint, to, copy);
-    }
+    struct flight *flight = sim_alloc(s, sizeof *flight);
+    flight->frame = sim_copy(s, frame);
+    sim_at(s, through(s, &s->bus->to_hub[endpoint], sim_between(s, 50, 1000)), fan_out, flight, endpoint);
 }
 
-/* A node that is cut off notices by itself: it no longer hears its own heartbeat. */
+/* A node that is cut off, either way, notices by itself: it no longer hears its own heartbeat. */
+void sim_bus_cut_ways(struct sim *s, size_t endpoint, enum way ways)
+{
+    static const char *const texts[] = {"back on the bus", "deaf on the bus", "mute on the bus", "cut off the bus"};
+    if (s->bus->cut[endpoint] == ways)
+        return;
+    s->bus->cut[endpoint] = ways;
+    if (endpoint >= s->config.nodes)
+        return;
+    sim_trace(s, s->nodes[endpoint]->name, "%s", texts[ways]);
+    sim_disturbed(s);
+}
+
 void sim_bus_cut(struct sim *s, size_t endpoint, bool cut)
 {
-    if (s->bus->cut[endpoint] == cut)
-        return;
-    s->bus->cut[endpoint] = cut;
-    if (endpoint < s->config.nodes)
-        sim_trace(s, s->nodes[endpoint]->name, cut ? "cut off the bus" : "back on the bus");
+    sim_bus_cut_ways(s, endpoint, cut ? WAY_BOTH : 0);
+}
+
+unsigned sim_bus_ways_cut(const struct sim *s, size_t endpoint)
+{
+    return s->bus->cut[endpoint];
 }
 
 bool sim_bus_is_cut(const struct sim *s, size_t endpoint)
 {
-    return s->bus->cut[endpoint];
+    return s->bus->cut[endpoint] != 0;
+}
+
+void sim_bus_lose(struct sim *s, bool (*lost)(struct sim *s, size_t from, size_t to, struct span frame))
+{
+    s->bus->lost = lost;
 }
 
 static void publish(void *self, struct span frame)

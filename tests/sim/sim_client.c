@@ -52,7 +52,7 @@ static struct item *item_of(struct sim *s, struct span session, struct span id)
 
 static uint64_t client_unix_ms(const struct client *c)
 {
-    return sim_store_now_us(c->sim) / 1000;
+    return sim_unix_us(c->sim) / 1000;
 }
 
 static struct mk_header header(struct client *c, struct span id, bool is_command)
@@ -759,4 +759,14 @@ const char *sim_item_answer(const struct item *item)
 struct span sim_item_id(const struct item *item)
 {
     return item->id;
+}
+
+unsigned sim_item_sends(const struct item *item)
+{
+    return item->sends;
+}
+
+unsigned sim_item_refusals(const struct item *item)
+{
+    return item->refusals;
 }

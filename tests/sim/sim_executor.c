@@ -1,6 +1,8 @@
 /* Executors on virtual time: what the builtins answer (node/builtin.h), and what executors do wrong: fail, hang until
- * cancelled or past their deadline, answer twice, or answer for a node that died meanwhile. */
+ * cancelled or past their deadline, answer twice, or answer for a node that died meanwhile. They die with their node,
+ * and when it no longer tells their supervisor that its leases are safe (rule 12). */
 #include "node/builtin.h"
+#include "node/core/crc16.h"
 #include "tests/sim/sim.h"
 
 #define HANG_US_MAX (8 * SECOND) /* then the run's own deadline ends it */
@@ -17,7 +19,7 @@ struct sim_run {
 };
 
 struct sim_executors {
-    struct sim_run *runs; /* the latest first */
+    struct sim_run *runs; /* that have not ended, the latest first */
     size_t running;
 };
 
@@ -42,6 +44,16 @@ static void deliver(struct sim *s, struct sim_run *run)
         sim_node_run_done(run->node, run->session, &run->done);
 }
 
+static void ended(struct sim *s, struct sim_run *run)
+{
+    struct sim_run **at = &s->executors->runs;
+    while (*at != run)
+        at = &(*at)->next;
+    *at = run->next;
+    run->ended = true;
+    s->executors->running--;
+}
+
 static void end(struct sim *s, void *self, uint64_t word)
 {
     (void)word;
@@ -49,8 +61,7 @@ static void end(struct sim *s, void *self, uint64_t word)
     if (run->ended && !run->late)
         return;
     if (!run->ended)
-        s->executors->running--;
-    run->ended = true;
+        ended(s, run);
     deliver(s, run);
     run->late = false;
 }
@@ -66,13 +77,51 @@ static void end_as(struct sim_run *run, enum run_end as, struct span message)
 
 void sim_executors_die(struct sim *s, size_t node)
 {
-    for (struct sim_run *run = s->executors->runs; run; run = run->next) {
-        if (run->ended || run->node->index != node)
+    for (struct sim_run *run = s->executors->runs, *next; run; run = next) {
+        next = run->next;
+        if (run->node->index != node)
             continue;
-        run->ended = true;
-        s->executors->running--;
+        ended(s, run);
         run->late = !run->hangs && sim_fault(s, FAULT_RUN_LATE);
     }
+}
+
+/* The node learns of it as of any child that died. */
+static void starve(struct sim *s, void *self, uint64_t life)
+{
+    struct sim_node *node = self;
+    if (!sim_node_lives(node, life) || node->fed_us > s->now_us)
+        return;
+    for (struct sim_run *run = s->executors->runs, *next; run; run = next) {
+        next = run->next;
+        if (run->node != node)
+            continue;
+        s->struck[FAULT_RUN_STARVED]++;
+        if (!run->told)
+            end_as(run, RUN_FAILED, SPAN_LIT("the executor died with the lease of its node"));
+        end(s, run, 0);
+    }
+}
+
+void sim_executors_feed(struct sim *s, size_t index, uint64_t until_us)
+{
+    struct sim_node *node = s->nodes[index];
+    if (!node->driver || node->fed_us == until_us)
+        return;
+    node->fed_us = until_us;
+    if (until_us != UINT64_MAX)
+        sim_at(s, until_us > s->now_us ? until_us - s->now_us : 0, starve, node, node->life);
+}
+
+size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t partition)
+{
+    size_t count = 0;
+    for (const struct sim_run *run = s->executors->runs; run; run = run->next) {
+        bool meant = span_given(session) ? span_equal(run->session, session)
+                                         : partition_of(run->session, s->config.partitions) == partition;
+        count += meant && !run->node->paused;
+    }
+    return count;
 }
 
 /* --- the port --- */
@@ -111,15 +160,20 @@ static struct sim_run *find(struct sim_node *node, struct span session, struct s
 {
     for (struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
         bool same = span_equal(run->session, session) && (!span_given(id) || span_equal(id_span(&run->id), id));
-        if (!run->ended && run->node == node && run->life == node->life && same)
+        if (run->node == node && run->life == node->life && same)
             return run;
     }
     return NULL;
 }
 
-/* A session is one line of runs: the next begins when the one before it has ended, or has been told to. */
+/* A session is one line of runs: the next begins when the one before it has ended, or has been told to; on another
+ * node, when it has ended. */
 static void check_alone(struct sim_node *node, const struct run_request *request)
 {
+    for (const struct sim_run *run = node->sim->executors->runs; run; run = run->next)
+        if (run->node != node && span_equal(run->session, request->session))
+            sim_broken(node->sim, "rule 12", "run %.8s of %.*s starts while run %.8s goes on on %s",
+                       request->run->id.text, SPAN_ARGS(request->session), run->id.text, run->node->name);
     const struct sim_run *other = find(node, request->session, (struct span){0});
     if (other && !other->told)
         sim_broken(node->sim, "P5", "run %.8s of %.*s starts while run %.8s goes on", request->run->id.text,

@@ -8,8 +8,9 @@
 
 #define FRAMES_AT_HAND_MAX 512 /* then the oldest is dropped, as nng does */
 #define TURN_US_MAX        800 /* how long a loop takes to come round */
+#define MILLION            1000000
 
-enum hand_type { HAND_FRAME, HAND_REPLY, HAND_STORE_UP, HAND_RUN_DONE };
+enum hand_type { HAND_FRAME, HAND_REPLY, HAND_STORE_UP, HAND_RUN_DONE, HAND_LEAVE };
 
 struct hand {
     struct hand *next;
@@ -42,13 +43,27 @@ static void node_release(void *self, void *memory)
 
 static uint64_t clock_now(void *self)
 {
-    const struct sim_node *node = self;
-    return node->boot_offset_ms + node->sim->now_us / 1000;
+    return sim_node_now_ms(self);
+}
+
+uint64_t sim_node_now_ms(const struct sim_node *node)
+{
+    uint64_t passed_us = node->sim->now_us - node->clock_at_us;
+    return (node->clock_us + passed_us * node->clock_rate / MILLION) / 1000;
+}
+
+uint64_t sim_node_when_us(const struct sim_node *node, uint64_t own_ms)
+{
+    if (own_ms >= UINT64_MAX / MILLION)
+        return UINT64_MAX;
+    if (own_ms * 1000 <= node->clock_us)
+        return 0;
+    return node->clock_at_us + ((own_ms * 1000 - node->clock_us) * MILLION + node->clock_rate - 1) / node->clock_rate;
 }
 
 uint64_t sim_node_unix_ms(const struct sim_node *node)
 {
-    return (uint64_t)((int64_t)(sim_store_now_us(node->sim) / 1000) + node->unix_offset_ms);
+    return (uint64_t)((int64_t)(sim_unix_us(node->sim) / 1000) + node->unix_offset_ms);
 }
 
 static uint64_t clock_unix(void *self)
@@ -88,9 +103,11 @@ void sim_node_new(struct sim *s, size_t index)
     *node = (struct sim_node){
         .sim = s, .index = index, .calls_to_death = -1, .hand_end = &node->hand, .tick_us = UINT64_MAX};
     snprintf(node->name, sizeof node->name, "n%u", (unsigned)(index + 1) % 100);
-    node->boot_offset_ms = sim_between(s, 1000, 100000000);
+    node->clock_us = sim_between(s, 1000, 100000000) * 1000;
+    node->clock_rate = MILLION;
     node->mem = (struct mk_mem){node_alloc, node_release, node};
     s->nodes[index] = node;
+    node->ports.store = sim_store_port(s, index);
 }
 
 bool sim_node_lives(const struct sim_node *node, uint64_t life)
@@ -104,6 +121,8 @@ bool sim_node_may_act(struct sim_node *node)
         node->dying = true;
     return !node->dying;
 }
+
+static void put_at_hand(struct sim_node *node, struct hand *hand);
 
 static void forget_hand(struct sim_node *node)
 {
@@ -124,8 +143,21 @@ static void free_driver(struct sim_node *node)
 static void restart(struct sim *s, void *self, uint64_t life)
 {
     struct sim_node *node = self;
-    if (!node->driver && node->life == life)
+    if (!node->driver && node->life == life && !node->gone)
         sim_node_start(s, node->index);
+}
+
+/* The process ends: its memory, its connections, its executors. */
+static void ends(struct sim *s, struct sim_node *node)
+{
+    node->dying = true;
+    free_driver(node);
+    node->paused = node->leaving = false;
+    forget_hand(node);
+    sim_store_abandon(s, node->index);
+    sim_executors_die(s, node->index);
+    sim_disturbed(s);
+    sim_at(s, sim_between(s, 0, 4 * SECOND), restart, node, node->life);
 }
 
 void sim_node_crash(struct sim *s, size_t index)
@@ -135,13 +167,44 @@ void sim_node_crash(struct sim *s, size_t index)
         return;
     sim_trace(s, node->name, "crashed");
     s->totals.crashes++;
-    node->dying = true;
-    free_driver(node);
-    node->paused = false;
-    forget_hand(node);
-    sim_store_abandon(s, index);
-    sim_executors_die(s, index);
-    sim_at(s, sim_between(s, 0, 4 * SECOND), restart, node, node->life);
+    ends(s, node);
+}
+
+void sim_node_leave(struct sim *s, size_t index)
+{
+    struct sim_node *node = s->nodes[index];
+    if (!node->driver || node->leaving)
+        return;
+    sim_trace(s, node->name, "is asked to leave");
+    node->leaving = true;
+    sim_disturbed(s);
+    struct hand *hand = sim_alloc(s, sizeof *hand);
+    hand->type = HAND_LEAVE;
+    put_at_hand(node, hand);
+}
+
+static void leave_when_done(struct sim *s, struct sim_node *node)
+{
+    struct driver_status status;
+    driver_status(node->driver, &status);
+    if (!status.left)
+        return;
+    sim_trace(s, node->name, "has left");
+    s->totals.left++;
+    checks_left(s, node);
+    ends(s, node);
+}
+
+void sim_node_gone(struct sim *s, size_t index)
+{
+    s->nodes[index]->gone = true;
+    sim_trace(s, s->nodes[index]->name, "stays away for good");
+}
+
+bool sim_node_works(const struct sim *s, size_t index)
+{
+    const struct sim_node *node = s->nodes[index];
+    return node->driver && !node->paused && !node->leaving && !sim_bus_is_cut(s, index) && sim_store_reaches(s, index);
 }
 
 void sim_node_free(struct sim *s, size_t index)
@@ -175,10 +238,7 @@ static void tick(struct sim *s, void *self, uint64_t life)
 
 static uint64_t due_us(const struct sim_node *node)
 {
-    uint64_t due_ms = driver_due_ms(node->driver);
-    if (due_ms == UINT64_MAX)
-        return UINT64_MAX;
-    return due_ms <= node->boot_offset_ms ? 0 : (due_ms - node->boot_offset_ms) * MILLISECOND;
+    return sim_node_when_us(node, driver_due_ms(node->driver));
 }
 
 static void plan_tick(struct sim_node *node)
@@ -204,6 +264,9 @@ static void give(struct sim_node *node, const struct hand *hand)
         break;
     case HAND_RUN_DONE:
         driver_run_done(node->driver, hand->session, &hand->done);
+        break;
+    case HAND_LEAVE:
+        driver_leave(node->driver);
         break;
     }
 }
@@ -242,14 +305,31 @@ static void turn(struct sim *s, void *self, uint64_t life)
     }
     node->calls_to_death = -1;
     checks_turn(s, node);
-    plan_tick(node);
+    sim_executors_feed(s, node->index, sim_node_when_us(node, driver_safe_until_ms(node->driver)));
+    if (node->leaving)
+        leave_when_done(s, node);
+    if (node->driver)
+        plan_tick(node);
+}
+
+void sim_node_drift(struct sim *s, size_t index, uint32_t rate)
+{
+    struct sim_node *node = s->nodes[index];
+    uint64_t passed_us = s->now_us - node->clock_at_us;
+    node->clock_us += passed_us * node->clock_rate / MILLION;
+    node->clock_at_us = s->now_us;
+    node->clock_rate = rate;
+    sim_trace(s, node->name, "clock runs at %u per million", rate);
+    if (node->driver)
+        plan_tick(node);
 }
 
 void sim_node_start(struct sim *s, size_t index)
 {
     struct sim_node *node = s->nodes[index];
     node->life++;
-    node->dying = node->paused = node->turn_due = false;
+    node->dying = node->paused = node->leaving = node->gone = node->turn_due = false;
+    node->fed_us = UINT64_MAX;
     node->calls_to_death = -1;
     node->tick_us = UINT64_MAX;
     node->incarnation = (struct mk_hex){0};
@@ -269,6 +349,7 @@ void sim_node_start(struct sim *s, size_t index)
         .groups = c->groups,
         .lease_ms = c->lease_ms,
         .heartbeat_ms = c->heartbeat_ms,
+        .finish_ms = c->finish_ms,
         .idle_evict_ms = c->idle_evict_ms,
         .retain_ms = RETAIN_MS_MIN, /* only stories last long enough to see it */
         .retain_bytes = RETAIN_BYTES_DEFAULT,
@@ -283,6 +364,7 @@ void sim_node_start(struct sim *s, size_t index)
         sim_broken(s, "sim", "driver_new: %s", note.text);
         return;
     }
+    sim_disturbed(s);
     sim_store_connect(s, index);
     driver_start(node->driver);
     turn_soon(node);
@@ -297,6 +379,7 @@ static void resume(struct sim *s, void *self, uint64_t life)
         return;
     sim_trace(s, node->name, "resumes");
     node->paused = false;
+    sim_disturbed(s);
     turn_soon(node);
 }
 
@@ -307,6 +390,7 @@ void sim_node_pause(struct sim *s, size_t index, uint64_t us)
         return;
     sim_trace(s, node->name, "paused for %llu ms", (unsigned long long)(us / 1000));
     node->paused = true;
+    sim_disturbed(s);
     sim_at(s, us, resume, node, node->life);
 }
 
@@ -371,33 +455,4 @@ void sim_node_run_done(struct sim_node *node, struct span session, const struct 
     struct hand *hand = sim_alloc(node->sim, sizeof *hand);
     *hand = (struct hand){.type = HAND_RUN_DONE, .session = session, .done = *done};
     put_at_hand(node, hand);
-}
-
-/* --- chaos --- */
-
-static void chaos_on(struct sim *s, size_t index)
-{
-    struct sim_node *node = s->nodes[index];
-    if (!sim_store_half_done(s)) {
-        if (sim_fault(s, FAULT_NODE_CRASH))
-            sim_node_crash(s, index);
-        else if (sim_fault(s, FAULT_NODE_PAUSE))
-            sim_node_pause(s, index, sim_between(s, 10, 3 * s->config.lease_ms) * MILLISECOND);
-    }
-    if (sim_fault(s, FAULT_NODE_CLOCK)) {
-        node->unix_offset_ms = (int64_t)sim_between(s, 0, 7200000) - 3600000;
-        sim_trace(s, node->name, "calendar clock off by %lld ms", (long long)node->unix_offset_ms);
-    }
-    if (sim_bus_is_cut(s, index) ? sim_chance(s, 50000) : sim_fault(s, FAULT_BUS_CUT))
-        sim_bus_cut(s, index, !sim_bus_is_cut(s, index));
-}
-
-void sim_chaos(struct sim *s, void *self, uint64_t end_us)
-{
-    for (size_t i = 0; i < s->config.nodes; i++)
-        chaos_on(s, i);
-    if (sim_fault(s, FAULT_STORE_DOWN))
-        sim_store_down(s, sim_between(s, 10, 4000) * MILLISECOND);
-    if (s->now_us < end_us)
-        sim_at(s, 50 * MILLISECOND, sim_chaos, self, end_us);
 }

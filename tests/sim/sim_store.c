@@ -16,6 +16,7 @@
 struct connection {
     struct sim_node *node;
     bool up;
+    bool cut;         /* what is on its way vanishes; it notices when its deadline passes */
     uint64_t epoch;   /* counts its ends */
     uint64_t last_us; /* when the call sent last arrives, or the last reply does */
     uint64_t last_reply_us;
@@ -30,6 +31,8 @@ struct sim_store {
     struct keyspace *keyspace; /* of the memory store */
     struct connection connections[SIM_NODES_MAX];
     uint64_t down_until_us;
+    uint64_t clock_back_us; /* its clock is so far behind the true one */
+    struct keyspace *remembered;
     struct span half_done; /* the lease key of a commit that died half-way; absent: none */
 };
 
@@ -55,7 +58,20 @@ static uint64_t store_time(void *self)
 
 uint64_t sim_store_now_us(const struct sim *s)
 {
+    return sim_unix_us(s) - s->store->clock_back_us;
+}
+
+uint64_t sim_unix_us(const struct sim *s)
+{
     return STORE_EPOCH_US + s->now_us;
+}
+
+/* Backward only: a clock that jumps ahead takes leases from nodes that count on them. */
+void sim_store_clock_back(struct sim *s, uint64_t us)
+{
+    sim_trace(s, "store", "the clock falls back by %llu ms", (unsigned long long)(us / 1000));
+    s->store->clock_back_us += us;
+    sim_disturbed(s);
 }
 
 /* --- connections --- */
@@ -70,11 +86,16 @@ static void reconnect(struct sim *s, void *self, uint64_t life)
     struct connection *c = self;
     if (!sim_node_lives(c->node, life) || c->up)
         return;
+    if (c->cut) {
+        sim_at(s, sim_between(s, 20, 100) * MILLISECOND, reconnect, c, life);
+        return;
+    }
     if (s->now_us < s->store->down_until_us) {
         sim_at(s, s->store->down_until_us - s->now_us + sim_below(s, 20 * MILLISECOND), reconnect, c, life);
         return;
     }
     c->up = true;
+    sim_disturbed(s);
     sim_trace(s, c->node->name, "store connected");
     sim_node_store_up(c->node, true);
 }
@@ -105,6 +126,7 @@ static void end_connection(struct sim *s, struct connection *c)
 {
     if (!c->up)
         return;
+    sim_disturbed(s);
     sim_trace(s, c->node->name, "store connection ended, %zu in flight", c->count);
     for (size_t i = 0; i < c->count; i++) {
         struct store_reply reply = {.verdict = STORE_UNKNOWN, .error = SPAN_LIT("the connection ended")};
@@ -114,6 +136,39 @@ static void end_connection(struct sim *s, struct connection *c)
     orphan_all(c);
     sim_node_store_up(c->node, false);
     sim_at(s, sim_between(s, 5, 200) * MILLISECOND, reconnect, c, c->node->life);
+}
+
+static void cut_noticed(struct sim *s, void *self, uint64_t epoch)
+{
+    struct connection *c = self;
+    if (c->epoch == epoch)
+        end_connection(s, c);
+}
+
+/* A cut says nothing: the node waits for its replies until their deadline. */
+void sim_store_cut(struct sim *s, size_t node, bool cut)
+{
+    struct connection *c = &s->store->connections[node];
+    if (c->cut == cut)
+        return;
+    c->cut = cut;
+    sim_disturbed(s);
+    sim_trace(s, c->node->name, cut ? "cut off the store" : "may reach the store again");
+    if (!cut)
+        end_connection(s, c); /* what vanished is never answered on it */
+    else if (c->up)
+        sim_at(s, sim_between(s, 0, 1500) * MILLISECOND, cut_noticed, c, c->epoch);
+}
+
+bool sim_store_is_cut(const struct sim *s, size_t node)
+{
+    return s->store->connections[node].cut;
+}
+
+bool sim_store_reaches(const struct sim *s, size_t node)
+{
+    const struct connection *c = &s->store->connections[node];
+    return c->up && !c->cut;
 }
 
 void sim_store_down(struct sim *s, uint64_t us)
@@ -164,14 +219,14 @@ static void trace_call(struct sim *s, const struct sim_call *call, bool died, co
 {
     const char *how = died ? ", died half-way" : call->orphan ? ", nobody reads it" : "";
     const struct span *items = reply->items;
-    if (call->script != SCRIPT_COMMIT || died || reply->count < 5)
+    if (call->script != SCRIPT_COMMIT || died || reply->count < 6)
         sim_trace(s, "store", "%s of %s%s", script_name(call->script), call->node->name, how);
-    else if (reply->count < 8 || span_is(items[4], "0"))
+    else if (reply->count < 9 || span_is(items[5], "0"))
         sim_trace(s, "store", "commit of %s: %.*s %.*s%s", call->node->name, SPAN_ARGS(items[1]), SPAN_ARGS(items[2]),
                   how);
     else
         sim_trace(s, "store", "commit of %s: %.*s %.*s, %.*s skipped, first for %.*s%s", call->node->name,
-                  SPAN_ARGS(items[1]), SPAN_ARGS(items[2]), SPAN_ARGS(items[4]), SPAN_ARGS(items[7]), how);
+                  SPAN_ARGS(items[1]), SPAN_ARGS(items[2]), SPAN_ARGS(items[5]), SPAN_ARGS(items[8]), how);
 }
 
 /* Executes a call now; the reply borrows from the store. False: the script died and said nothing. */
@@ -191,7 +246,7 @@ static void answer_due(struct sim *s, void *self, uint64_t word)
     struct answer_due *due = self;
     struct sim_call *call = due->call;
     struct connection *c = &s->store->connections[call->node->index];
-    if (call->orphan)
+    if (call->orphan || c->cut)
         return;
     memmove(c->in_flight, c->in_flight + 1, --c->count * sizeof *c->in_flight);
     checks_answered(s, call, &due->reply);
@@ -237,8 +292,10 @@ static void arrive(struct sim *s, void *self, uint64_t fate)
     struct sim_call *call = self;
     struct connection *c = &s->store->connections[call->node->index];
     struct store_reply reply = {.verdict = STORE_REFUSED};
-    if (call->orphan)
+    if (call->orphan || c->cut)
         return;
+    if (fate != FATE_NONE)
+        sim_disturbed(s);
     switch ((enum fate)fate) {
     case FATE_LATE:
         sim_at(s, sim_between(s, 1, 4000) * MILLISECOND, execute_late, call, 0);
@@ -313,8 +370,10 @@ static bool port_call(void *self, uint64_t tag, const struct store_call *in)
     };
     c->in_flight[c->count++] = call;
     uint64_t due_us = s->now_us + sim_between(s, 50, 300);
-    if (sim_fault_on_call(s, FAULT_STORE_SLOW, in->script))
+    if (sim_fault_on_call(s, FAULT_STORE_SLOW, in->script)) {
         due_us += sim_between(s, 5, 1000) * MILLISECOND;
+        sim_disturbed(s);
+    }
     if (due_us < c->last_us)
         due_us = c->last_us;
     c->last_us = due_us;
@@ -420,8 +479,29 @@ uint64_t sim_store_first_entry(struct sim *s, uint32_t partition)
     return count > 2 ? strtoull(items[2].text.at, NULL, 10) : 0;
 }
 
+/* --- a store that loses its tail --- */
+
+void sim_store_remember(struct sim *s)
+{
+    keyspace_free(s->store->remembered);
+    s->store->remembered = keyspace_copy(s->store->keyspace);
+    if (!s->store->remembered)
+        abort();
+}
+
+void sim_store_forget(struct sim *s)
+{
+    sim_trace(s, "store", "lost its tail");
+    if (!keyspace_restore(s->store->keyspace, s->store->remembered))
+        abort();
+    for (size_t i = 0; i < s->config.nodes; i++)
+        end_connection(s, &s->store->connections[i]);
+}
+
 void sim_store_free(struct sim *s)
 {
-    if (s->store)
-        store_memory_free(s->store->memory);
+    if (!s->store)
+        return;
+    keyspace_free(s->store->remembered);
+    store_memory_free(s->store->memory);
 }

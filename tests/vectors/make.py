@@ -207,12 +207,45 @@ def results():
     ]
 
 
+# What is wrong with a heartbeat, and its keys.
+BEATS = {
+    "handing is an array": {"handing": []},
+    "handing names no partition": {"handing": {"1": ["n2", False, 5]}},
+    "handing is in upper case": {"handing": {"00AF": ["n2", False, 5]}},
+    "handing lacks the fence": {"handing": {"0001": ["n2", False]}},
+    "handing has something more": {"handing": {"0001": ["n2", False, 5, 6]}},
+    "handing goes to a number": {"handing": {"0001": [2, False, 5]}},
+    "handing goes to a name of 65 bytes": {"handing": {"0001": ["n" * 65, False, 5]}},
+    "handing is released in words": {"handing": {"0001": ["n2", "no", 5]}},
+    "handing has a negative fence": {"handing": {"0001": ["n2", True, -1]}},
+    "second handing is wrong": {"handing": {"0001": ["n2", True, 5], "0002": None}},
+    "expecting is a map": {"expecting": {}},
+    "expecting holds a text": {"expecting": [1, "0002"]},
+    "expecting holds 65536": {"expecting": [65536]},
+    "suspended is a number": {"suspended": 3},
+    "suspended holds a negative number": {"suspended": [-1]},
+}
+
+
 def heartbeats():
     return [
         good("a node", head("heartbeat", role="node", node="n1", incarnation="abc", phase="working", partitions_total=256,
              owned={"0000": ["h-1", 1700000000000001, 12], "00ff": ["h-1", 1700000000000002, 0]}, sessions=3, load=1), "hb/n1"),
-        good("a node that owns nothing", head("heartbeat", role="node", node="n1", incarnation="abc", phase="leaving",
+        good("a node that owns nothing", head("heartbeat", role="node", node="n1", incarnation="abc", phase="draining",
              partitions_total=16, owned={}, sessions=0, load=0), "hb/n1"),
+        good("a node that hands over, expects and holds what it cannot work on", head(
+            "heartbeat", role="node", node="n1", incarnation="abc", phase="draining", partitions_total=256,
+            owned={"0001": ["h-1", 1700000000000001, 12], "0003": ["h-1", 1700000000000003, 4]},
+            handing={"0001": ["n2", False, 1700000000000001], "0002": ["n3", True, 1700000000000002]},
+            expecting=[4, 255], suspended=[3], sessions=3, load=0), "hb/n1"),
+        good("a node that gives a partition to nobody in particular", head(
+            "heartbeat", role="node", node="n1", incarnation="abc", phase="deaf", partitions_total=16, owned={},
+            handing={"000f": ["", True, 1]}, sessions=0, load=0), "hb/n1"),
+        wide("partitions in the widest integers", head(
+            "heartbeat", role="node", node="n1", expecting=[7], suspended=[8]), "hb/n1",
+             pack(head("heartbeat", role="node", node="n1", expecting="EXPECTING", suspended="SUSPENDED"))
+             .replace(pack("EXPECTING"), b"\x91\xcf" + (7).to_bytes(8, "big"))
+             .replace(pack("SUSPENDED"), b"\xdd\x00\x00\x00\x01\xd3" + (8).to_bytes(8, "big"))),
         good("a hub", head("heartbeat", role="hub", node="h1", incarnation="abc", phase="working", frames_in=10, frames_out=20,
              dropped=0, bytes_in=4096), "hb/h1"),
     ]
@@ -293,6 +326,8 @@ def invalid():
         bad("a heartbeat of an unknown role", "invalid_field", without("session") | {"t": "heartbeat", "role": "king", "node": "n"}, "hb/n"),
         bad("a heartbeat whose owned is an array", "invalid_field",
             without("session") | {"t": "heartbeat", "role": "node", "node": "n", "owned": []}, "hb/n"),
+        *(bad("a heartbeat whose " + what, "invalid_field", without("session") | {"t": "heartbeat", "role": "node", "node": "n", **keys},
+              "hb/n") for what, keys in BEATS.items()),
     ]
 
 

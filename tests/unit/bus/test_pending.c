@@ -13,13 +13,13 @@ static struct pending *request(const char *id, uint64_t deadline_ms)
     return pending;
 }
 
-static void test_retry__waits_250_ms_first_and_doubles_up_to_8_s(void **state)
+static void test_retry__waits_250_ms_first_and_doubles_up_to_5_s(void **state)
 {
     (void)state;
-    static const uint64_t expected[] = {250, 500, 1000, 2000, 4000, 8000, 8000, 8000};
+    static const uint64_t expected[] = {250, 500, 1000, 2000, 4000, 5000, 5000, 5000};
     for (unsigned i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_int_equal(retry_wait_ms(i + 1), expected[i]);
-    assert_int_equal(retry_wait_ms(4000000000u), 8000);
+    assert_int_equal(retry_wait_ms(4000000000u), 5000);
 }
 
 static void test_pending__a_request_is_found_until_it_is_taken(void **state)
@@ -81,6 +81,62 @@ static void test_pending__is_repeated_when_due_in_order_of_sending(void **state)
     pending_table_fini(&table);
 }
 
+/* Sent at 0, so often, and never answered. */
+static struct pending *sent(struct pending_table *table, const char *id, unsigned times)
+{
+    struct pending *p = request(id, 100000);
+    assert_true(pending_add(table, p));
+    for (unsigned i = 0; i < times; i++) {
+        pending_enqueue(table, p);
+        pending_sent(table, p, 0, 1);
+    }
+    return p;
+}
+
+static void test_pending__is_repeated_now_and_then_soon_again(void **state)
+{
+    (void)state;
+    struct pending_table table;
+    assert_true(pending_table_init(&table, 16));
+    struct pending *a = sent(&table, "a", 6);
+    assert_int_equal(a->retry_ms, 5000);
+    pending_repeat_now(&table, a);
+    pending_repeat_now(&table, a); /* queued is queued */
+    assert_ptr_equal(TAILQ_FIRST(&table.queue), a);
+    assert_null(TAILQ_NEXT(a, queue));
+    pending_sent(&table, a, 1000, 1);
+    assert_int_equal(a->retry_ms, 1250);
+    assert_int_equal(a->sends, 7);
+    pending_table_fini(&table);
+}
+
+static void test_pending__one_that_is_admitted_keeps_its_pace(void **state)
+{
+    (void)state;
+    struct pending_table table;
+    assert_true(pending_table_init(&table, 16));
+    struct pending *a = sent(&table, "a", 6);
+    a->admitted = true;
+    pending_repeat_now(&table, a);
+    assert_ptr_equal(TAILQ_FIRST(&table.queue), a);
+    pending_sent(&table, a, 1000, 1);
+    assert_int_equal(a->retry_ms, 6000);
+    pending_table_fini(&table);
+}
+
+static void test_pending__a_gathering_one_that_was_answered_is_not_repeated(void **state)
+{
+    (void)state;
+    struct pending_table table;
+    assert_true(pending_table_init(&table, 16));
+    struct pending *a = sent(&table, "a", 1);
+    a->gather = true;
+    a->items = 1;
+    pending_repeat_now(&table, a);
+    assert_null(TAILQ_FIRST(&table.queue));
+    pending_table_fini(&table);
+}
+
 static void test_pending__expires_at_its_deadline_queued_or_not(void **state)
 {
     (void)state;
@@ -120,10 +176,13 @@ static void test_pending__is_found_by_the_id_it_was_first_sent_with(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_retry__waits_250_ms_first_and_doubles_up_to_8_s),
+        cmocka_unit_test(test_retry__waits_250_ms_first_and_doubles_up_to_5_s),
         cmocka_unit_test(test_pending__a_request_is_found_until_it_is_taken),
         cmocka_unit_test(test_pending__an_id_is_taken_once),
         cmocka_unit_test(test_pending__is_repeated_when_due_in_order_of_sending),
+        cmocka_unit_test(test_pending__is_repeated_now_and_then_soon_again),
+        cmocka_unit_test(test_pending__one_that_is_admitted_keeps_its_pace),
+        cmocka_unit_test(test_pending__a_gathering_one_that_was_answered_is_not_repeated),
         cmocka_unit_test(test_pending__expires_at_its_deadline_queued_or_not),
         cmocka_unit_test(test_pending__is_found_by_the_id_it_was_first_sent_with),
     };

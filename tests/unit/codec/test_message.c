@@ -435,50 +435,238 @@ static void test_message__a_node_says_what_it_owns(void **state)
                                    .owned_count = 2,
                                    .sessions = 7,
                                    .load = 8};
-    struct owned_reader reader;
+    struct heartbeat_lists lists;
     struct mk_owned each;
     struct buf bytes = {0};
     (void)state;
     heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
     assert_int_equal(verdict(buf_span(&bytes), NULL), MK_ERR_OK);
-    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &reader, NULL), MK_ERR_OK);
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_OK);
     same(out.node, in.node);
     same(out.incarnation, in.incarnation);
     same(out.phase, in.phase);
     assert_false(out.hub);
     assert_true(out.partitions_total == 4096 && out.sessions == 7 && out.load == 8);
     for (size_t i = 0; i < 2; i++) {
-        assert_true(owned_next(&reader, &each));
+        assert_true(owned_next(&lists.owned, &each));
         same(each.history, owned[i].history);
         assert_int_equal(each.partition, owned[i].partition);
         assert_int_equal(each.fence, owned[i].fence);
         assert_int_equal(each.sequence, owned[i].sequence);
     }
-    assert_false(owned_next(&reader, &each));
+    assert_false(owned_next(&lists.owned, &each));
     buf_fini(&bytes);
+}
+
+static void test_message__a_node_says_what_it_hands_over_expects_and_suspends(void **state)
+{
+    static const struct mk_handing handing[] = {
+        {0, FIXED("n2"), false, 5}, {0xabc, FIXED(""), true, UINT64_MAX}, {0xffff, FIXED("n3"), true, 0}};
+    static const uint32_t expecting[] = {7, 0, 0xffff}, suspended[] = {300};
+    struct mk_heartbeat out, in = {.node = SPAN_LIT("n"),
+                                   .handing = handing,
+                                   .handing_count = 3,
+                                   .expecting = expecting,
+                                   .expecting_count = 3,
+                                   .suspended = suspended,
+                                   .suspended_count = 1};
+    struct heartbeat_lists lists;
+    struct mk_handing each;
+    uint32_t partition;
+    struct buf bytes = {0};
+    (void)state;
+    heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
+    assert_int_equal(verdict(buf_span(&bytes), NULL), MK_ERR_OK);
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_OK);
+    assert_true(!out.handing && !out.handing_count && !out.expecting && !out.suspended);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(handing_next(&lists.handing, &each));
+        same(each.successor, handing[i].successor);
+        assert_int_equal(each.partition, handing[i].partition);
+        assert_int_equal(each.released, handing[i].released);
+        assert_int_equal(each.fence, handing[i].fence);
+        assert_true(partition_next(&lists.expecting, &partition));
+        assert_int_equal(partition, expecting[i]);
+    }
+    assert_true(partition_next(&lists.suspended, &partition));
+    assert_int_equal(partition, 300);
+    assert_false(handing_next(&lists.handing, &each));
+    assert_false(partition_next(&lists.expecting, &partition));
+    assert_false(partition_next(&lists.suspended, &partition));
+    buf_fini(&bytes);
+}
+
+static void test_message__empty_lists_of_a_heartbeat_are_not_said(void **state)
+{
+    struct mk_heartbeat out, in = {.node = SPAN_LIT("n")};
+    struct heartbeat_lists lists;
+    struct mk_handing each;
+    uint32_t partition;
+    struct buf bytes = {0};
+    (void)state;
+    heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
+    static const char *const keys[] = {"handing", "expecting", "suspended"};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i + strlen(keys[k]) <= bytes.bytes; i++)
+            assert_memory_not_equal(bytes.at + i, keys[k], strlen(keys[k]));
+    memset(&lists, 0xff, sizeof lists);
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_OK);
+    assert_false(handing_next(&lists.handing, &each));
+    assert_false(partition_next(&lists.expecting, &partition));
+    assert_false(partition_next(&lists.suspended, &partition));
+    buf_fini(&bytes);
+}
+
+static void test_message__a_heartbeat_that_half_understands_a_hand_over_is_refused(void **state)
+{
+    static const struct {
+        const char *key;
+        struct span value;
+        bool sound;
+    } cases[] = {
+        {"handing", FIXED("\x80"), true},
+        {"handing", FIXED("\xc0"), true},
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x93\xa1n\xc2\x05"),
+         true},
+        {"handing",
+         FIXED("\x81\xa4"
+               "ffff\x93\xa0\xc3\x05"),
+         true},
+        {"handing", FIXED("\x90"), false},
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x92\xa1n\xc2"),
+         false}, /* no fence */
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x94\xa1n\xc2\x05\x05"),
+         false}, /* more than there is */
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x93\x01\xc2\x05"),
+         false},
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x93\xa1n\x01\x05"),
+         false},
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\x93\xa1n\xc2\xff"),
+         false},
+        {"handing",
+         FIXED("\x81\xa4"
+               "0001\xa1n"),
+         false},
+        {"handing",
+         FIXED("\x81\xa4"
+               "00AA\x93\xa1n\xc2\x05"),
+         false},
+        {"handing",
+         FIXED("\x81\xa3"
+               "001\x93\xa1n\xc2\x05"),
+         false},
+        {"handing", FIXED("\x81\x01\x93\xa1n\xc2\x05"), false},
+        {"handing",
+         FIXED("\x82\xa4"
+               "0001\x93\xa1n\xc2\x05\xa4"
+               "0002\xc0"),
+         false}, /* a good one first */
+        {"expecting", FIXED("\x90"), true},
+        {"expecting", FIXED("\x92\x00\xcd\xff\xff"), true},
+        {"expecting", FIXED("\x80"), false},
+        {"expecting", FIXED("\x91\xff"), false},
+        {"expecting",
+         FIXED("\x91\xa1"
+               "1"),
+         false},
+        {"expecting", FIXED("\x92\x00\xce\x00\x01\x00\x00"), false},
+        {"suspended", FIXED("\x91\x07"), true},
+        {"suspended", FIXED("\x07"), false},
+        {"suspended", FIXED("\x92\x07\xc0"), false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct builder b;
+        struct mk_heartbeat out;
+        struct heartbeat_lists lists;
+        struct mk_note note = {""};
+        begin(&b, "heartbeat", "session");
+        map_text(&b.map, "role", SPAN_LIT("node"));
+        map_text(&b.map, "node", SPAN_LIT("n"));
+        map_raw(&b.map, cases[i].key, cases[i].value);
+        map_close(&b.map);
+        assert_int_equal(verdict(buf_span(&b.out), NULL), MK_ERR_OK);
+        enum mk_err err = heartbeat_read(buf_span(&b.out), &out, &lists, &note);
+        if (err != (cases[i].sound ? MK_ERR_OK : MK_ERR_INVALID_FIELD))
+            fail_msg("case %zu of %s: %s", i, cases[i].key, mk_err_code(err));
+        if (err)
+            assert_memory_equal(note.text, cases[i].key, strlen(cases[i].key));
+        buf_fini(&b.out);
+    }
+}
+
+static void test_message__a_heartbeat_that_is_refused_has_no_lists(void **state)
+{
+    struct builder b;
+    struct mk_heartbeat out;
+    struct heartbeat_lists lists;
+    (void)state;
+    begin(&b, "heartbeat", "session");
+    map_text(&b.map, "role", SPAN_LIT("node")); /* and no node */
+    map_close(&b.map);
+    memset(&lists, 0xff, sizeof lists);
+    assert_int_equal(heartbeat_read(buf_span(&b.out), &out, &lists, NULL), MK_ERR_MISSING_FIELD);
+    assert_true(!lists.owned.left && !lists.handing.left && !lists.expecting.left && !lists.suspended.left);
+    buf_fini(&b.out);
 }
 
 static void test_message__the_most_partitions_fit_a_heartbeat_and_a_frame(void **state)
 {
     struct mk_owned *owned = calloc(PARTITIONS_MAX, sizeof *owned);
-    struct mk_heartbeat out,
-        in = {.node = SPAN_LIT("n"), .partitions_total = PARTITIONS_MAX, .owned = owned, .owned_count = PARTITIONS_MAX};
-    struct owned_reader reader;
+    struct mk_handing *handing = calloc(PARTITIONS_MAX, sizeof *handing);
+    uint32_t *numbers = calloc(PARTITIONS_MAX + 1, sizeof *numbers);
+    char name[MESSAGE_ID_BYTES_MAX];
+    memset(name, 'n', sizeof name);
+    struct mk_heartbeat out, in = {.node = SPAN_LIT("n"),
+                                   .partitions_total = PARTITIONS_MAX,
+                                   .owned = owned,
+                                   .owned_count = PARTITIONS_MAX,
+                                   .handing = handing,
+                                   .handing_count = PARTITIONS_MAX,
+                                   .expecting = numbers,
+                                   .expecting_count = PARTITIONS_MAX,
+                                   .suspended = numbers,
+                                   .suspended_count = PARTITIONS_MAX};
+    struct heartbeat_lists lists;
     struct mk_owned each;
     struct buf bytes = {0};
-    size_t count = 0;
+    uint32_t count = 0, number;
     (void)state;
-    assert_non_null(owned);
-    for (uint32_t i = 0; i < PARTITIONS_MAX; i++)
+    assert_true(owned && handing && numbers);
+    for (uint32_t i = 0; i < PARTITIONS_MAX; i++) {
         owned[i] = (struct mk_owned){i, SPAN_LIT("0123456789abcdef0123456789abcdef"), UINT64_MAX, UINT64_MAX};
+        handing[i] = (struct mk_handing){i, span_bytes(name, sizeof name), true, UINT64_MAX};
+        numbers[i] = i;
+    }
     heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
     assert_true(bytes.bytes < FRAME_BYTES_DEFAULT);
     assert_int_equal(verdict(buf_span(&bytes), NULL), MK_ERR_OK);
-    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &reader, NULL), MK_ERR_OK);
-    while (owned_next(&reader, &each))
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_OK);
+    while (owned_next(&lists.owned, &each))
         assert_int_equal(each.partition, count++);
     assert_int_equal(count, PARTITIONS_MAX);
+    for (count = 0; partition_next(&lists.suspended, &number); count++)
+        assert_int_equal(number, count);
+    assert_int_equal(count, PARTITIONS_MAX);
+    in.expecting_count++; /* one more than there can be */
+    buf_reset(&bytes);
+    heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_INVALID_FIELD);
     free(owned);
+    free(handing);
+    free(numbers);
     buf_fini(&bytes);
 }
 
@@ -486,7 +674,7 @@ static void test_message__an_owned_entry_of_another_form_is_stepped_over(void **
 {
     struct builder b;
     struct mk_heartbeat out;
-    struct owned_reader reader;
+    struct heartbeat_lists lists;
     struct mk_owned each;
     (void)state;
     begin(&b, "heartbeat", "session");
@@ -504,10 +692,10 @@ static void test_message__an_owned_entry_of_another_form_is_stepped_over(void **
                      "0006\x93\xa1h\x03\x04"));
     map_close(&b.map);
     assert_int_equal(verdict(buf_span(&b.out), NULL), MK_ERR_OK);
-    assert_int_equal(heartbeat_read(buf_span(&b.out), &out, &reader, NULL), MK_ERR_OK);
-    assert_true(owned_next(&reader, &each));
+    assert_int_equal(heartbeat_read(buf_span(&b.out), &out, &lists, NULL), MK_ERR_OK);
+    assert_true(owned_next(&lists.owned, &each));
     assert_true(each.partition == 6 && each.fence == 3 && each.sequence == 4);
-    assert_false(owned_next(&reader, &each));
+    assert_false(owned_next(&lists.owned, &each));
     buf_fini(&b.out);
 }
 
@@ -515,14 +703,14 @@ static void test_message__a_hub_says_its_counters(void **state)
 {
     struct mk_heartbeat out,
         in = {.hub = true, .node = SPAN_LIT("h"), .frames_in = 1, .frames_out = 2, .dropped = 3, .bytes_in = 4};
-    struct owned_reader reader;
+    struct heartbeat_lists lists;
     struct mk_owned each;
     struct buf bytes = {0};
     (void)state;
     heartbeat_pack(&bytes, SPAN_LIT("id"), 1, &in);
-    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &reader, NULL), MK_ERR_OK);
+    assert_int_equal(heartbeat_read(buf_span(&bytes), &out, &lists, NULL), MK_ERR_OK);
     assert_true(out.hub && out.frames_in == 1 && out.frames_out == 2 && out.dropped == 3 && out.bytes_in == 4);
-    assert_false(owned_next(&reader, &each));
+    assert_false(owned_next(&lists.owned, &each));
     buf_fini(&bytes);
 }
 
@@ -921,6 +1109,10 @@ int main(void)
         cmocka_unit_test(test_message__a_result_says_every_error),
         cmocka_unit_test(test_message__a_doc_that_failed_or_is_open_fails_the_packing),
         cmocka_unit_test(test_message__a_node_says_what_it_owns),
+        cmocka_unit_test(test_message__a_node_says_what_it_hands_over_expects_and_suspends),
+        cmocka_unit_test(test_message__empty_lists_of_a_heartbeat_are_not_said),
+        cmocka_unit_test(test_message__a_heartbeat_that_half_understands_a_hand_over_is_refused),
+        cmocka_unit_test(test_message__a_heartbeat_that_is_refused_has_no_lists),
         cmocka_unit_test(test_message__the_most_partitions_fit_a_heartbeat_and_a_frame),
         cmocka_unit_test(test_message__an_owned_entry_of_another_form_is_stepped_over),
         cmocka_unit_test(test_message__a_hub_says_its_counters),

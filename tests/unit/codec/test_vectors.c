@@ -193,14 +193,25 @@ static enum mk_err read_result(struct span map, const struct message_head *head,
 static enum mk_err read_heartbeat(struct span map, const struct message_head *head, struct buf *out)
 {
     struct mk_heartbeat in;
-    struct owned_reader reader;
+    struct heartbeat_lists lists;
     struct mk_owned owned[4];
-    enum mk_err err = heartbeat_read(map, &in, &reader, NULL);
+    struct mk_handing handing[4];
+    uint32_t expecting[4], suspended[4];
+    enum mk_err err = heartbeat_read(map, &in, &lists, NULL);
     if (err)
         return err;
-    while (in.owned_count < 4 && owned_next(&reader, &owned[in.owned_count]))
+    while (in.owned_count < 4 && owned_next(&lists.owned, &owned[in.owned_count]))
         in.owned_count++;
+    while (in.handing_count < 4 && handing_next(&lists.handing, &handing[in.handing_count]))
+        in.handing_count++;
+    while (in.expecting_count < 4 && partition_next(&lists.expecting, &expecting[in.expecting_count]))
+        in.expecting_count++;
+    while (in.suspended_count < 4 && partition_next(&lists.suspended, &suspended[in.suspended_count]))
+        in.suspended_count++;
     in.owned = owned;
+    in.handing = handing;
+    in.expecting = expecting;
+    in.suspended = suspended;
     heartbeat_pack(out, head->h.id, head->h.ts, &in);
     return MK_ERR_OK;
 }

@@ -1,0 +1,214 @@
+/* Stories of a partition on its way from one node to another, disturbed at each step: who dies, what is lost, what is
+ * refused. Each is told with several seeds, and all invariants watch. */
+#include "codec/message.h"
+#include "codec/topic.h"
+#include "tests/sim/story.h"
+
+/* --- hand-over, disturbed --- */
+
+static void begin_leave(struct sim *s, struct story_load *load, size_t *owner)
+{
+    story_settle(s);
+    story_send_for(s, load, 6 * SECOND);
+    sim_run_for(s, SECOND);
+    *owner = story_richest(s);
+    sim_node_leave(s, *owner);
+}
+
+static size_t other_than(const struct sim *s, size_t node)
+{
+    return (node + 1) % s->config.nodes;
+}
+
+static void the_successor_dies_when_it_was_offered(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "offers partition");
+    sim_node_crash(s, other_than(s, owner));
+    story_end(s, load);
+}
+
+static void the_successor_dies_when_it_has_kept_inputs(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "keeps what arrives for partition");
+    sim_run_for(s, sim_between(s, 0, 20) * MILLISECOND);
+    sim_node_crash(s, other_than(s, owner));
+    story_end(s, load);
+}
+
+static void the_successor_dies_when_it_may_claim(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "has released partition");
+    sim_node_crash(s, other_than(s, owner));
+    story_end(s, load);
+}
+
+static void the_owner_dies_behind_its_offer(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "offers partition");
+    sim_run_for(s, sim_between(s, 0, 5000));
+    sim_node_crash(s, owner);
+    story_end(s, load);
+}
+
+static void the_owner_dies_behind_its_release(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "store > release");
+    sim_node_crash(s, owner);
+    story_end(s, load);
+}
+
+static void the_owner_is_paused_while_it_settles(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "keeps what arrives for partition");
+    sim_run_for(s, sim_between(s, 0, 3000));
+    sim_node_pause(s, owner, 2 * STORY_LEASE);
+    story_end(s, load);
+}
+
+static void the_answer_to_a_release_is_lost(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_RELEASE, 0, 1);
+    begin_leave(s, load, &owner);
+    story_await_said(s, "has left");
+    story_end(s, load);
+}
+
+static void a_release_is_refused_for_a_while(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    sim_fail_call(s, FAULT_STORE_REFUSES, SCRIPT_RELEASE, 0, 3);
+    begin_leave(s, load, &owner);
+    story_await_said(s, "has left");
+    story_end(s, load);
+}
+
+/* Heartbeats that say this of any partition; one in so many gets through. */
+struct muffle {
+    enum said what;
+    unsigned one_in, heard;
+};
+
+static bool says(struct span map, enum said what)
+{
+    struct mk_heartbeat beat;
+    struct heartbeat_lists lists;
+    struct mk_handing handing;
+    uint32_t partition;
+    if (heartbeat_read(map, &beat, &lists, NULL) != MK_ERR_OK)
+        return false;
+    while (handing_next(&lists.handing, &handing))
+        if (handing.released ? what == SAID_RELEASED : what == SAID_OFFERED)
+            return true;
+    return what == SAID_EXPECTING && partition_next(&lists.expecting, &partition);
+}
+
+static bool muffled(struct sim *s, size_t from, size_t to, struct span frame)
+{
+    struct span text, map;
+    struct topic topic;
+    struct muffle *muffle = s->story;
+    if (frame_split(frame, &text, &map) != MK_ERR_OK || topic_parse(text, &topic) != MK_ERR_OK ||
+        topic.class != TOPIC_HB || from == to || !says(map, muffle->what))
+        return false;
+    return !muffle->one_in || ++muffle->heard % muffle->one_in;
+}
+
+static void leave_muffled(struct sim *s, enum said what, unsigned one_in)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    struct muffle *muffle = sim_alloc(s, sizeof *muffle);
+    *muffle = (struct muffle){.what = what, .one_in = one_in};
+    s->story = muffle;
+    sim_bus_lose(s, muffled);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    story_await_said(s, "has left");
+    story_end(s, load);
+}
+
+static void most_offers_are_lost(struct sim *s)
+{
+    leave_muffled(s, SAID_OFFERED, 3);
+}
+
+static void no_offer_is_heard(struct sim *s)
+{
+    leave_muffled(s, SAID_OFFERED, 0);
+}
+
+static void most_acknowledgements_are_lost(struct sim *s)
+{
+    leave_muffled(s, SAID_EXPECTING, 3);
+}
+
+static void no_acknowledgement_is_heard(struct sim *s)
+{
+    leave_muffled(s, SAID_EXPECTING, 0);
+}
+
+static void most_words_of_a_release_are_lost(struct sim *s)
+{
+    leave_muffled(s, SAID_RELEASED, 3);
+}
+
+static void no_word_of_a_release_is_heard(struct sim *s)
+{
+    leave_muffled(s, SAID_RELEASED, 0);
+}
+
+static void the_owner_cannot_speak_while_it_leaves(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    size_t owner;
+    begin_leave(s, load, &owner);
+    sim_bus_cut_ways(s, owner, WAY_OUT);
+    story_await_said(s, "has left");
+    sim_bus_cut(s, owner, false);
+    story_end(s, load);
+}
+
+static const struct story stories[] = {
+#define STORY(nodes, name) {#name, nodes, name}
+    STORY(2, the_successor_dies_when_it_was_offered),
+    STORY(3, the_successor_dies_when_it_has_kept_inputs),
+    STORY(3, the_successor_dies_when_it_may_claim),
+    STORY(3, the_owner_dies_behind_its_offer),
+    STORY(3, the_owner_dies_behind_its_release),
+    STORY(3, the_owner_is_paused_while_it_settles),
+    STORY(3, the_answer_to_a_release_is_lost),
+    STORY(3, a_release_is_refused_for_a_while),
+    STORY(3, most_offers_are_lost),
+    STORY(3, no_offer_is_heard),
+    STORY(3, most_acknowledgements_are_lost),
+    STORY(3, no_acknowledgement_is_heard),
+    STORY(3, most_words_of_a_release_are_lost),
+    STORY(3, no_word_of_a_release_is_heard),
+    STORY(3, the_owner_cannot_speak_while_it_leaves),
+#undef STORY
+};
+
+size_t scenarios_handover_run(size_t *failed, bool verbose)
+{
+    return stories_tell(stories, sizeof stories / sizeof *stories, story_config_cluster, failed, verbose);
+}
