@@ -210,10 +210,10 @@ void effect_pack(struct buf *out, struct span id, const struct mk_effect *in)
     map_text(&map, "session", in->session);
     map_text(&map, "name", in->name == MK_EXECUTOR_EVENT ? in->event_name : span_of(mk_effect_name_name(in->name)));
     map_key(&map, "data");
-    if (in->data)
-        doc_pack(out, in->data);
-    else if (in->data_raw.bytes)
+    if (in->data_raw.bytes)
         buf_append(out, in->data_raw.at, in->data_raw.bytes);
+    else if (in->data)
+        doc_pack(out, in->data);
     else
         msgpack_pack_map(&map.packer, 0);
     map_u64(&map, "seq", in->seq);

@@ -199,7 +199,7 @@ static const struct flag flags[] = {
     {"store-password-file", "PATH", NULL, "holds the password of the store, on its first line", .read = read_secret, AT(store_password)},
     {"allow-volatile", "yes|no", "no", "take a Redis that forgets all when it restarts", .read = read_yes_no, .words = "yes no", .implied = "yes", AT(allow_volatile)},
     {"bus", "URL[,URL]", NULL, "hubs to join, IN|OUT or IN alone; else a hub inside, on " BUS_URL_DEFAULT, .read = read_bus},
-    {"executor", "NAME=SPEC", NULL, "another executor: builtin:echo, counter, sleep or fail (repeatable)", .read = read_executor, .often = true},
+    {"executor", "NAME=SPEC", NULL, "another executor: builtin:KIND, or exec:N:COMMAND (repeatable)", .read = read_executor, .often = true},
     {"default-executor", "NAME", "echo", "of sessions whose first input names none", .read = read_id, AT(default_executor)},
     {"lease-ms", "MS", TEXT(LEASE_MS_DEFAULT), "how soon a dead node's sessions are free", NUMBER(LEASE_MS_MIN, LEASE_MS_MAX), AT(lease_ms)},
     {"partitions", "N", TEXT(PARTITIONS_DEFAULT), "of the cluster; fixed when it is created", NUMBER(1, PARTITIONS_MAX), AT(partitions)},
@@ -209,8 +209,8 @@ static const struct flag flags[] = {
     {"retain-ms", "MS", "86400000", "how long what was done is remembered", NUMBER(RETAIN_MS_MIN, 31ull * 86400000), AT(retain_ms)},
     {"retain-bytes", "BYTES", "67108864", "the same, of one partition", NUMBER(1u << 20, 1ull << 40), AT(retain_bytes)},
     {"frame-bytes", "BYTES", "1048576", "longest frame", NUMBER(1024, FRAME_BYTES_MAX), AT(frame_bytes)},
-    {"finish-ms", "MS", "5000", "how long a run may go on when its partition is given to another node", NUMBER(0, 3600000),
-     AT(finish_ms)},
+    {"run-ms", "MS", "3600000", "how long a run of a command may take; 0: any time", NUMBER(0, 31ull * 86400000), AT(run_ms)},
+    {"finish-ms", "MS", "5000", "how long a run may go on when its partition is given away", NUMBER(0, 3600000), AT(finish_ms)},
     {"stop-ms", "MS", "30000", "how long a stop may take", NUMBER(0, 3600000), AT(stop_ms)},
     {"http", "HOST:PORT", "off", "serves /healthz, /readyz and /metrics", .read = read_http},
     {"ready-file", "PATH", NULL, "gets the ready line, as stdout does", .read = read_text, AT(ready_file)},
@@ -226,9 +226,10 @@ static const struct flag flags[] = {
 #undef TEXT
 #undef TEXT_OF
 
-#define FLAG_COUNT (sizeof flags / sizeof *flags)
+#define FLAG_COUNT        (sizeof flags / sizeof *flags)
 
-#define TWIN_BYTES 64
+#define TWIN_BYTES        64
+#define CONFIG_LINE_BYTES 2048 /* of a flag that may be given often: a name and a command */
 
 static void twin_of(const struct flag *flag, char twin[TWIN_BYTES])
 {
@@ -254,10 +255,13 @@ static enum mk_err apply_lines(const struct flag *flag, struct config *config, c
 {
     enum mk_err err = MK_ERR_OK;
     while (*lines && !err) {
-        char line[CONFIG_TEXT_BYTES];
+        char line[CONFIG_LINE_BYTES];
         size_t bytes = strcspn(lines, "\n");
-        snprintf(line, sizeof line, "%.*s", (int)bytes, lines);
-        if (bytes)
+        snprintf(line, sizeof line, "%.*s", bytes < sizeof line ? (int)bytes : 0, lines);
+        if (bytes >= sizeof line)
+            err = err_set(note, MK_ERR_INVALID_FIELD, "%s `%.60s`: wanted lines of at most %zu bytes", who, lines,
+                          sizeof line - 1);
+        else if (bytes)
             err = apply(flag, config, who, line, note);
         lines += bytes + (lines[bytes] == '\n');
     }

@@ -26,7 +26,7 @@ struct config {
     size_t executor_count;
     struct mk_id default_executor;
     uint64_t lease_ms, partitions, groups;
-    uint64_t idle_evict_ms, retain_ms, retain_bytes, frame_bytes, finish_ms, stop_ms;
+    uint64_t idle_evict_ms, retain_ms, retain_bytes, frame_bytes, run_ms, finish_ms, stop_ms;
     bool auto_register;
     bool http_given;
     char http_host[CONFIG_TEXT_BYTES];  /* numeric, without brackets */

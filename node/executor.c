@@ -3,41 +3,9 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#define BUILTIN_PREFIX "builtin:"
-#define BUCKETS        1024
+#include "node/pool.h"
 
-/* --- names --- */
-
-static bool is_name(struct span text)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-";
-    for (size_t i = 0; i < text.bytes; i++)
-        if (!text.at[i] || !strchr(allowed, text.at[i]))
-            return false;
-    return text.bytes > 0;
-}
-
-enum mk_err executor_name_parse(struct executor_name *out, struct span text, struct mk_note *note)
-{
-    const char *equals = text.bytes ? memchr(text.at, '=', text.bytes) : NULL;
-    struct span name = span_bytes(text.at, equals ? (size_t)(equals - text.at) : 0);
-    if (!is_name(name) || !id_set(&out->name, name))
-        return err_set(
-            note, MK_ERR_INVALID_FIELD,
-            "wanted NAME=SPEC, NAME of 1 to 64 characters of A-Z a-z 0-9 . _ : -, SPEC like builtin:counter");
-    struct span spec = span_bytes(equals + 1, text.bytes - name.bytes - 1);
-    size_t prefix = sizeof BUILTIN_PREFIX - 1;
-    if (spec.bytes >= 5 && memcmp(spec.at, "exec:", 5) == 0)
-        return err_set(note, MK_ERR_INVALID_FIELD,
-                       "this build runs no commands; wanted builtin:echo, counter, sleep or fail");
-    out->builtin = BUILTIN_COUNT;
-    if (spec.bytes > prefix && memcmp(spec.at, BUILTIN_PREFIX, prefix) == 0)
-        out->builtin = builtin_parse(span_bytes(spec.at + prefix, spec.bytes - prefix));
-    if (out->builtin == BUILTIN_COUNT)
-        return err_set(note, MK_ERR_INVALID_FIELD,
-                       "wanted builtin:echo, builtin:counter, builtin:sleep or builtin:fail");
-    return MK_ERR_OK;
-}
+#define BUCKETS 1024
 
 /* --- runs --- */
 
@@ -46,7 +14,10 @@ struct run {
     TAILQ_ENTRY(run) ready;
     struct executor *executor;
     struct mk_session_id session;
-    struct builtin_run work;
+    struct mk_id id;
+    struct builtin_run *builtin; /* NULL: a command's, or nobody's */
+    struct pooled_run pooled;
+    const struct run_done *done;
     bool ended; /* waits in `ready` */
     uv_timer_t timer;
     bool has_timer;
@@ -63,6 +34,7 @@ struct executor {
     size_t name_count;
     struct run_bucket buckets[BUCKETS]; /* by session; every run that was not delivered */
     struct run_queue ready;
+    struct pools *pools; /* NULL: there is no command */
     size_t running;
     uv_idle_t awake; /* active while something is ready: the loop must not sleep on it */
 };
@@ -72,14 +44,14 @@ static struct run_bucket *bucket_of(struct executor *executor, struct span sessi
     return &executor->buckets[span_hash(session) % BUCKETS];
 }
 
-/* The first run of the session that has not ended; `id` absent: any. */
+/* The session's run of that id, unless it has ended. */
 static struct run *find(struct executor *executor, struct span session, struct span id)
 {
     struct run *run;
     LIST_FOREACH(run, bucket_of(executor, session), bucket)
     {
-        bool same = !span_given(id) || span_equal(id_span(&run->work.done.run), id);
-        if (same && !run->ended && span_equal(session_id_span(&run->session), session))
+        bool same = span_equal(id_span(&run->id), id) && span_equal(session_id_span(&run->session), session);
+        if (same && !run->ended)
             return run;
     }
     return NULL;
@@ -107,7 +79,10 @@ static void on_time(uv_timer_t *timer)
 
 static void free_run(struct run *run)
 {
-    builtin_release(&run->work);
+    if (run->builtin)
+        builtin_release(run->builtin);
+    free(run->builtin);
+    pooled_run_release(&run->pooled);
     free(run);
 }
 
@@ -142,76 +117,158 @@ static bool known(void *self, struct span name)
     return find_name(self, name) != NULL;
 }
 
-static void wait_for(struct run *run, uint64_t ms)
+/* A run that was started must end, and there is no memory to say so later: the node ends instead. Its runs are durable,
+ * they start again. */
+static void *need(size_t bytes)
 {
+    void *memory = calloc(1, bytes);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+static void start_builtin(struct run *run, enum builtin builtin, const struct run_request *request)
+{
+    run->builtin = need(sizeof *run->builtin);
+    run->done = &run->builtin->done;
+    builtin_apply(run->builtin, builtin, request);
+    if (!run->builtin->delay_ms) {
+        make_ready(run);
+        return;
+    }
     run->has_timer = true;
     uv_timer_init(run->executor->loop, &run->timer);
     run->timer.data = run;
     uv_update_time(run->executor->loop);
-    uv_timer_start(&run->timer, on_time, ms, 0);
+    uv_timer_start(&run->timer, on_time, run->builtin->delay_ms, 0);
 }
 
-/* A run that was started must end, and there is no memory to say so later: the node ends instead. Its runs are durable,
- * they start again. */
-static struct run *new_run(void)
+/* It could not be refused before: the session remembers a name that this node was not started with. */
+static void start_nothing(struct run *run, const struct run_request *request)
 {
-    struct run *run = calloc(1, sizeof *run);
-    if (!run)
-        abort();
-    return run;
+    run->pooled.done = (struct run_done){.run = request->run->id,
+                                         .attempt = request->run->attempt,
+                                         .end = RUN_FAILED,
+                                         .cause = CAUSE_RUNTIME_APPLY,
+                                         .error = MK_ERR_UNKNOWN_EXECUTOR,
+                                         .message = SPAN_LIT("no executor of that name on this node")};
+    make_ready(run);
 }
 
 static void start(void *self, const struct run_request *request)
 {
     struct executor *executor = self;
     const struct executor_name *name = find_name(executor, request->executor);
-    struct run *run = new_run();
+    struct run *run = need(sizeof *run);
     run->executor = executor;
+    run->id = request->run->id;
+    run->done = &run->pooled.done;
     session_id_set(&run->session, request->session);
     LIST_INSERT_HEAD(bucket_of(executor, request->session), run, bucket);
     executor->running++;
-    if (name) {
-        builtin_apply(&run->work, name->builtin, request);
-    } else {
-        run->work.done = (struct run_done){.run = request->run->id,
-                                           .attempt = request->run->attempt,
-                                           .end = RUN_FAILED,
-                                           .cause = CAUSE_RUNTIME_APPLY,
-                                           .error = MK_ERR_UNKNOWN_EXECUTOR,
-                                           .message = SPAN_LIT("no executor of that name on this node")};
-    }
-    if (run->work.delay_ms)
-        wait_for(run, run->work.delay_ms);
+    if (!name)
+        start_nothing(run, request);
+    else if (name->children)
+        pools_start(executor->pools, (size_t)(name - executor->names) - BUILTIN_COUNT, &run->pooled, request);
     else
-        make_ready(run);
-}
-
-static void cut_short(struct run *run, enum run_end end)
-{
-    builtin_cut_short(&run->work, end);
-    make_ready(run);
+        start_builtin(run, name->builtin, request);
 }
 
 /* Only `sleep` takes time; a boundary comes whenever it is asked for one. */
 static void cancel(void *self, struct span session, struct span id, bool hard)
 {
-    struct run *run = find(self, session, id);
-    (void)hard;
-    if (run)
-        cut_short(run, RUN_CANCELLED);
+    struct executor *executor = self;
+    struct run *run = find(executor, session, id);
+    if (!run)
+        return;
+    if (run->pooled.pool) {
+        pools_cancel(executor->pools, &run->pooled, hard);
+        return;
+    }
+    builtin_cut_short(run->builtin, RUN_CANCELLED);
+    make_ready(run);
 }
 
 static void stop(void *self, struct span session)
 {
-    struct run *run;
-    while ((run = find(self, session, (struct span){0})))
-        cut_short(run, RUN_STOPPED);
+    struct executor *executor = self;
+    struct run *run, *next;
+    for (run = LIST_FIRST(bucket_of(executor, session)); run; run = next) {
+        next = LIST_NEXT(run, bucket);
+        if (run->ended || !span_equal(session_id_span(&run->session), session))
+            continue;
+        if (run->pooled.pool) {
+            pools_stop(executor->pools, &run->pooled);
+            continue;
+        }
+        builtin_cut_short(run->builtin, RUN_STOPPED);
+        make_ready(run);
+    }
 }
 
 struct executor_port executor_port(struct executor *executor)
 {
     static const struct executor_ops ops = {start, cancel, stop, known};
     return (struct executor_port){&ops, executor};
+}
+
+/* --- what the pools say --- */
+
+static struct run *run_of(struct pooled_run *pooled)
+{
+    return (struct run *)(void *)((char *)pooled - offsetof(struct run, pooled));
+}
+
+static void on_end(void *user, struct pooled_run *pooled)
+{
+    (void)user;
+    make_ready(run_of(pooled));
+}
+
+/* One that was cut off may still be ending while the next waits. */
+static bool is_held(void *user, const struct pooled_run *pooled)
+{
+    const struct run *run;
+    LIST_FOREACH(run, bucket_of(user, session_id_span(&pooled->session)), bucket)
+    {
+        if (run->pooled.child && span_equal(session_id_span(&run->session), session_id_span(&pooled->session)))
+            return true;
+    }
+    return false;
+}
+
+static void on_fault(void *user, const char *why)
+{
+    const struct executor *executor = user;
+    executor->options.on_fault(executor->options.user, why);
+}
+
+static bool open_pools(struct executor *executor)
+{
+    const struct executor_options *options = &executor->options;
+    const struct pools_options pools = {
+        .names = executor->names + BUILTIN_COUNT,
+        .name_count = options->name_count,
+        .supervisor = options->supervisor,
+        .trace = options->trace,
+        .clock = options->clock,
+        .answer_bytes_max = options->answer_bytes_max,
+        .run_ms = options->run_ms,
+        .on_end = on_end,
+        .is_held = is_held,
+        .on_fault = on_fault,
+        .user = executor,
+    };
+    if (!supervisor_children(pools.names, pools.name_count))
+        return true;
+    executor->pools = options->supervisor.pid ? pools_open(executor->loop, &pools) : NULL;
+    return executor->pools != NULL;
+}
+
+void executor_feed(struct executor *executor, uint64_t until_ms)
+{
+    if (executor->pools)
+        pools_feed(executor->pools, until_ms);
 }
 
 /* --- life --- */
@@ -235,6 +292,10 @@ struct executor *executor_new(uv_loop_t *loop, const struct executor_options *op
     for (size_t i = 0; i < BUCKETS; i++)
         LIST_INIT(&executor->buckets[i]);
     TAILQ_INIT(&executor->ready);
+    if (!open_pools(executor)) {
+        free(executor);
+        return NULL;
+    }
     uv_idle_init(loop, &executor->awake);
     executor->awake.data = executor;
     return executor;
@@ -259,7 +320,7 @@ size_t executor_deliver(struct executor *executor)
     uv_idle_stop(&executor->awake);
     while ((run = TAILQ_FIRST(&now))) {
         TAILQ_REMOVE(&now, run, ready);
-        executor->options.on_done(executor->options.user, session_id_span(&run->session), &run->work.done);
+        executor->options.on_done(executor->options.user, session_id_span(&run->session), run->done);
         drop(run);
         delivered++;
     }
@@ -273,6 +334,8 @@ static void on_executor_closed(uv_handle_t *handle)
 
 void executor_close(struct executor *executor)
 {
+    if (executor->pools)
+        pools_close(executor->pools);
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct run *run = LIST_FIRST(&executor->buckets[i]), *next; run; run = next) {
             next = LIST_NEXT(run, bucket);

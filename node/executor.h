@@ -1,22 +1,13 @@
-/* The executor port on a libuv loop. A run's end is never told from inside a hook: ends wait until executor_deliver,
- * which the loop calls in its turn; the loop does not sleep while any waits. */
+/* The executor port on a libuv loop: builtins on timers, commands in pools of children (node/pool.h). A run's end is
+ * never told from inside a hook: ends wait until executor_deliver, which the loop calls in its turn; the loop does not
+ * sleep while any waits. */
 #ifndef MEERKAT_NODE_EXECUTOR_H
 #define MEERKAT_NODE_EXECUTOR_H
 
 #include <uv.h>
 
-#include "node/builtin.h"
-
-#define EXECUTOR_NAMES_MAX 64
-
-/* --executor NAME=builtin:KIND; the builtins are known by their own names besides. */
-struct executor_name {
-    struct mk_id name;
-    enum builtin builtin;
-};
-
-/*   errors  INVALID_FIELD: no NAME=SPEC, a name that is none, a SPEC this build does not have */
-enum mk_err executor_name_parse(struct executor_name *out, struct span text, struct mk_note *note);
+#include "node/executor_name.h"
+#include "node/supervisor.h"
 
 struct executor;
 
@@ -26,12 +17,24 @@ struct executor_options {
     struct span default_name; /* known; copied */
     void (*on_done)(void *user, struct span session, const struct run_done *done);
     void *user;
+    /* For commands only: */
+    struct supervisor supervisor; /* started with these very names; taken */
+    struct trace_port trace;
+    struct clock_port clock;
+    size_t answer_bytes_max;                       /* of one answer of a child */
+    uint64_t run_ms;                               /* a run may take; 0: any time */
+    void (*on_fault)(void *user, const char *why); /* no child can be had any more: the node is to end */
 };
 
-/* NULL: no memory, or too many names. The loop outlives the executor. */
+/* NULL: no memory, too many names, or a command without a supervisor. The loop outlives the executor. */
 struct executor *executor_new(uv_loop_t *loop, const struct executor_options *options);
 
 struct executor_port executor_port(struct executor *executor);
+
+/* Until when, by CLOCK_BOOTTIME, everything that the node owns is surely its own; UINT64_MAX: it owns nothing. To be
+ * said in every turn, before runs are started: when it has passed without a later one, the supervisor ends what runs in
+ * children (design section 5, rule 12). */
+void executor_feed(struct executor *executor, uint64_t until_ms);
 
 /* Tells the ends that are due, in the order in which they came; what ends meanwhile waits for the next call. Returns
  * how many. */

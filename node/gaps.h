@@ -6,7 +6,7 @@
 #include "node/core/msg.h"
 
 #define GAP_MAX         65536 /* a larger jump is a publisher's mistake, or worse */
-#define GAPS_PUBLISHERS 1024 /* remembered; a newer one takes the place of another of the same hash */
+#define GAPS_PUBLISHERS 1024  /* remembered; a newer one takes the place of another of the same hash */
 
 struct gaps {
     struct gap_entry {

@@ -20,10 +20,12 @@
 #define LINGER_MS             100  /* what was published last gets this long to leave the process */
 #define HEARTBEAT_MS_MAX      1000
 #define STORE_DEADLINE_MS_MAX 2000
+#define ANSWER_BYTES_LEAST    (4u << 20) /* of a child, its state apart; or a frame, if that is more */
 
 struct loop {
     const struct config *config;
     struct logger *logger;
+    struct supervisor supervisor;
     struct mk_mem mem;
     struct clock_port clock;
     uv_loop_t uv;
@@ -97,6 +99,12 @@ static void on_run_done(void *user, struct span session, const struct run_done *
 {
     struct loop *loop = user;
     driver_run_done(loop->driver, session, done);
+}
+
+static void on_executors_lost(void *user, const char *why)
+{
+    say_why(user, TRACE_ERROR, "the executors are lost", why);
+    give_up(user, EXIT_FAULTY, why);
 }
 
 static void publish(void *self, struct span frame)
@@ -250,6 +258,7 @@ static void on_turn(uv_check_t *check)
         executor_deliver(loop->executor);
         if (driver_due_ms(loop->driver) <= now_ms(loop))
             driver_tick(loop->driver);
+        executor_feed(loop->executor, driver_safe_until_ms(loop->driver));
         driver_turn_end(loop->driver);
         plan(loop, waiting);
         look(loop);
@@ -426,8 +435,20 @@ static int open_driver(struct loop *loop, struct mk_note *note)
 {
     static const struct bus_ops bus_ops = {publish};
     const struct config *config = loop->config;
-    const struct executor_options executor = {config->executors, config->executor_count,
-                                              id_span(&config->default_executor), on_run_done, loop};
+    size_t answer_bytes = config->frame_bytes > ANSWER_BYTES_LEAST ? config->frame_bytes : ANSWER_BYTES_LEAST;
+    const struct executor_options executor = {
+        .names = config->executors,
+        .name_count = config->executor_count,
+        .default_name = id_span(&config->default_executor),
+        .on_done = on_run_done,
+        .user = loop,
+        .supervisor = loop->supervisor,
+        .trace = logger_port(loop->logger),
+        .clock = loop->clock,
+        .answer_bytes_max = STATE_BYTES_MAX + answer_bytes,
+        .run_ms = config->run_ms,
+        .on_fault = on_executors_lost,
+    };
     uint64_t heartbeat_ms = config->lease_ms / 3;
     const struct driver_options options = {
         .node = config->node,
@@ -459,7 +480,7 @@ static int open_driver(struct loop *loop, struct mk_note *note)
     return loop->driver ? 0 : EXIT_FAULTY;
 }
 
-struct loop *loop_new(const struct config *config, struct logger *logger)
+struct loop *loop_new(const struct config *config, struct logger *logger, const struct supervisor *supervisor)
 {
     struct loop *loop = calloc(1, sizeof *loop);
     if (!loop || uv_loop_init(&loop->uv) != 0 || uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) {
@@ -468,6 +489,7 @@ struct loop *loop_new(const struct config *config, struct logger *logger)
     }
     loop->config = config;
     loop->logger = logger;
+    loop->supervisor = *supervisor;
     loop->mem = (struct mk_mem){take, give, loop};
     loop->clock = clock_system();
     loop->began_ms = loop->turn_began_ms = now_ms(loop);

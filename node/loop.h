@@ -10,8 +10,9 @@ enum { EXIT_STOPPED = 0, EXIT_FAULTY = 1, EXIT_USAGE = 2, EXIT_PREFLIGHT = 5 };
 
 struct loop;
 
-/* NULL: no memory, or no descriptors. Config and logger outlive the loop. */
-struct loop *loop_new(const struct config *config, struct logger *logger);
+/* NULL: no memory, or no descriptors. Config and logger outlive the loop. supervisor: of the executors that are
+ * commands; taken. */
+struct loop *loop_new(const struct config *config, struct logger *logger, const struct supervisor *supervisor);
 
 /* For endpoint_options.wake: may be called from any thread. */
 void loop_wake(void *loop);

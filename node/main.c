@@ -14,6 +14,7 @@
 struct program {
     struct config config;
     struct logger logger;
+    struct supervisor supervisor; /* of the executors that are commands */
     struct loop *loop;
     struct hub *hub; /* NULL: others' hubs are used */
     struct endpoint *endpoint;
@@ -106,10 +107,22 @@ static void introduce(struct program *program)
     logger_line(&program->logger, TRACE_INFO, program->hub ? "a hub is inside" : "joining the bus", &bus, 1);
 }
 
+/* Before anything else has begun: it is a fork of this process. */
+static enum mk_err open_supervisor(struct program *program, struct mk_note *note)
+{
+    struct config *config = &program->config;
+    const struct supervisor_options options = {.names = config->executors,
+                                               .name_count = config->executor_count,
+                                               .node = id_span(&config->node),
+                                               .secret = config->store_password,
+                                               .secret_bytes = sizeof config->store_password};
+    return supervisor_start(&program->supervisor, &options, note);
+}
+
 static int serve(struct program *program)
 {
     struct mk_note note = {""};
-    program->loop = loop_new(&program->config, &program->logger);
+    program->loop = loop_new(&program->config, &program->logger, &program->supervisor);
     if (!program->loop)
         return complain("no memory or no descriptors for the event loop", EXIT_FAULTY);
     enum mk_err err = open_bus(program, &note);
@@ -142,6 +155,8 @@ int main(int argc, char **argv)
     program.logger = (struct logger){STDERR_FILENO, program.config.log_level, program.config.log_format,
                                      program.config.node, clock_system()};
     signal(SIGPIPE, SIG_IGN);
+    if (open_supervisor(&program, &note))
+        return complain(note.text, EXIT_FAULTY);
     int exit_code = serve(&program);
     fflush(NULL);
     _exit(exit_code); /* the bus cannot be closed under traffic (bus/endpoint.h) */

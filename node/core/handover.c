@@ -33,6 +33,7 @@ static void unlink_hand(struct node *node, struct partition *partition)
 
 void handover_forget(struct node *node, struct partition *partition)
 {
+    node->moved = true;
     unlink_hand(node, partition);
     partition->handing = (struct handing){0};
 }
@@ -40,6 +41,7 @@ void handover_forget(struct node *node, struct partition *partition)
 static void begin(struct node *node, struct partition *partition, const struct member *heir)
 {
     partition->state = PARTITION_FINISHING;
+    node->moved = true;
     partition->handing = (struct handing){
         .next = node->hands, .began_ms = node->now_ms, .due_ms = node->now_ms + node->config.finish_ms};
     if (heir)
@@ -327,7 +329,7 @@ static void leave_begin(struct node *node)
 {
     if (node->leaving)
         return;
-    node->leaving = true;
+    node->leaving = node->moved = true;
     leases_replan(node);
     node->left_ms = node->now_ms;
     node->hand_due_ms = node->members_due_ms = node->now_ms;
@@ -450,7 +452,7 @@ void handovers_tick(struct node *node)
 
 uint64_t handovers_due_ms(const struct node *node)
 {
-    uint64_t due = node->joined ? node->hand_due_ms : UINT64_MAX;
+    uint64_t due = UINT64_MAX;
     for (const struct partition *hand = node->hands; hand; hand = hand->handing.next) {
         const struct handing *handing = &hand->handing;
         uint64_t wanted = hand->state == PARTITION_FINISHING  ? handing->due_ms

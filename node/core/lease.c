@@ -137,6 +137,7 @@ void partition_drop(struct node *node, struct partition *partition)
     replays_forget(node, partition->id, false);
     handover_forget(node, partition);
     drop_kept(node, partition);
+    node->moved = true;
     partition->taken = false;
     partition->call = 0;
     partition->watched = (struct watched){0};
@@ -164,6 +165,7 @@ void partition_suspend(struct node *node, struct partition *partition, const cha
     trace(node, NOTE_ERROR, "partition suspended", NULL, "%04x: %s (stored %llu, ours %llu)", (unsigned)partition->id,
           why, (unsigned long long)stored, (unsigned long long)partition->committed);
     partition->state = PARTITION_SUSPENDED;
+    node->moved = true;
     partition->call = 0;
     commits_forget_partition(node, partition->id);
     replays_forget(node, partition->id, false);
@@ -197,6 +199,7 @@ void partition_taken(struct node *node, struct partition *partition, uint64_t be
 
 void partition_doubt(struct node *node)
 {
+    node->moved = true;
     node->renew_due_ms = node->now_ms;
     node->asks_due_ms = node->now_ms + BACKOFF_FIRST_MS;
 }
@@ -406,6 +409,7 @@ static void take(struct node *node, struct partition *partition, const struct le
     partition->handing = (struct handing){0};
     partition->claim_unsure = false;
     node->news.claimed++;
+    node->retain_look_ms = node->now_ms;
     node->hand_due_ms = node->members_due_ms = node->now_ms; /* no moving on before the members are read anew */
     node->beat_now = true; /* publishers and the other nodes learn at once who owns it */
     recover_begin(node, partition);
@@ -570,14 +574,48 @@ static void expectations(struct node *node)
     }
 }
 
-void leases_tick(struct node *node)
+static void count_partition(struct tally *tally, const struct partition *partition)
 {
-    if (!node->started || !node->store_up)
-        return;
-    if (!node->founded) {
-        found(node);
-        return;
+    bool handing = partition->state >= PARTITION_FINISHING && partition->state <= PARTITION_RELEASING;
+    tally->owned += partition->state == PARTITION_OWNED || handing;
+    tally->handing += handing;
+    tally->claiming += partition->state == PARTITION_CLAIMING;
+    tally->recovering += partition->state == PARTITION_TAIL || partition->state == PARTITION_ACTIVE;
+    tally->suspended += partition->state == PARTITION_SUSPENDED;
+    tally->expecting += partition->state == PARTITION_EXPECTED;
+    if (partition_ours(partition) && partition->safe_until_ms < tally->safe_until_ms)
+        tally->safe_until_ms = partition->safe_until_ms;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When something of what leases_tick does is due again. */
+static uint64_t next_look(const struct node *node)
+{
+    uint64_t due =
+        sooner(node->renew_call ? UINT64_MAX : node->renew_due_ms, node->watch_call ? UINT64_MAX : node->watch_due_ms);
+    if (!node->members_call && !node->left)
+        due = sooner(due, node->members_due_ms);
+    if (node->joined)
+        due = sooner(due, node->hand_due_ms);
+    if (node->asks_due_ms > node->now_ms)
+        due = sooner(due, node->asks_due_ms);
+    for (uint32_t p = 0; p < node->config.partitions; p++) {
+        const struct partition *partition = &node->partitions[p];
+        if (partition->state == PARTITION_EXPECTED)
+            due = sooner(due, partition->expected_until_ms);
+        if (partition->state <= PARTITION_EXPECTED && !node->claim_call && node->joined)
+            due = sooner(due, partition->claim_due_ms);
     }
+    return due;
+}
+
+static void look(struct node *node)
+{
+    node->moved = false;
     if (members_look(&node->members, node->now_ms, store_now(node))) {
         leases_replan(node);
         node->hand_due_ms = node->now_ms;
@@ -589,6 +627,22 @@ void leases_tick(struct node *node)
     expectations(node);
     recover_next(node);
     handovers_tick(node);
+    node->tally = (struct tally){.safe_until_ms = UINT64_MAX};
+    for (uint32_t p = 0; p < node->config.partitions; p++)
+        count_partition(&node->tally, &node->partitions[p]);
+    node->look_due_ms = next_look(node);
+}
+
+void leases_tick(struct node *node)
+{
+    if (!node->started || !node->store_up)
+        return;
+    if (!node->founded)
+        found(node);
+    else if (node->moved || node->now_ms >= node->look_due_ms)
+        look(node);
+    else if (node->hands)
+        handovers_tick(node);
 }
 
 uint64_t leases_due_ms(const struct node *node)
@@ -597,18 +651,5 @@ uint64_t leases_due_ms(const struct node *node)
         return UINT64_MAX;
     if (!node->founded)
         return node->found_call ? UINT64_MAX : node->found_due_ms;
-    uint64_t due = node->renew_call ? UINT64_MAX : node->renew_due_ms;
-    if (!node->members_call && !node->left && node->members_due_ms < due)
-        due = node->members_due_ms;
-    if (!node->watch_call && node->watch_due_ms < due)
-        due = node->watch_due_ms;
-    for (uint32_t p = 0; p < node->config.partitions; p++) {
-        const struct partition *partition = &node->partitions[p];
-        if (partition->state == PARTITION_EXPECTED && partition->expected_until_ms < due)
-            due = partition->expected_until_ms;
-        if (partition->state <= PARTITION_EXPECTED && !node->claim_call && node->joined &&
-            partition->claim_due_ms < due)
-            due = partition->claim_due_ms;
-    }
-    return due;
+    return node->moved ? node->now_ms + 1 : node->look_due_ms;
 }

@@ -181,6 +181,7 @@ struct node *node_new(const struct node_config *config, const struct mk_mem *mem
     node->config = *config;
     memcpy(node->random, config->random_seed, sizeof node->random);
     node->asks_end = &node->asks;
+    node->tally.safe_until_ms = UINT64_MAX;
     node->partitions = mem_alloc(mem, config->partitions * sizeof *node->partitions);
     node->groups = mem_alloc(mem, config->groups * sizeof *node->groups);
     if (!node->partitions || !node->groups || !slot_table_init(&node->slots, mem, config->partitions)) {
@@ -455,6 +456,39 @@ static void dispatch(struct node *node, const struct node_event *event)
     }
 }
 
+/* Events of sessions are many, and leave the partitions where they are; what they do find out says so itself. */
+static bool moves_partitions(enum node_event_type type)
+{
+    switch (type) {
+    case EV_INPUT:
+    case EV_COMMAND:
+    case EV_RUN_DONE:
+    case EV_TICK:
+    case EV_TURN_END:
+    case EV_PUBLISHED:
+    case EV_COMMITTED:
+    case EV_LOADED:
+    case EV_FACTS:
+        return false;
+    case EV_START:
+    case EV_HEARTBEAT:
+    case EV_BUS:
+    case EV_STORE:
+    case EV_LEAVE:
+    case EV_FOUND:
+    case EV_CLAIMED:
+    case EV_RENEWED:
+    case EV_RELEASED:
+    case EV_ACTIVE:
+    case EV_EVENTS:
+    case EV_MEMBERS:
+    case EV_WATCHED:
+    case EV_CALL_FAILED:
+        break;
+    }
+    return true;
+}
+
 void node_step(struct node *node, const struct node_event *event, struct node_effects *fx)
 {
     node->fx = fx;
@@ -464,6 +498,7 @@ void node_step(struct node *node, const struct node_event *event, struct node_ef
         node->store_ms = event->store_ms;
         node->store_at_ms = event->now_ms;
     }
+    node->moved |= moves_partitions(event->type);
     dispatch(node, event);
     node->fx = NULL;
 }
@@ -478,8 +513,6 @@ uint64_t node_due_ms(const struct node *node)
     uint64_t due = earlier(earlier(leases_due_ms(node), commits_due_ms(node)), retain_due_ms(node));
     if (node->store_up && node->founded)
         due = earlier(due, handovers_due_ms(node));
-    if (node->store_up && node->asks_due_ms > node->now_ms)
-        due = earlier(due, node->asks_due_ms);
     const struct slot *first = slot_first_due(&node->slots);
     if (first)
         due = earlier(due, first->due_ms);
@@ -497,7 +530,6 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     out->joined = node->joined;
     out->phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
     out->members = (uint32_t)node->members.count;
-    out->safe_until_ms = UINT64_MAX;
     out->store_up = node->store_up;
     out->bus_up = node->bus_up;
     out->foreign_heard = node->foreign_heard;
@@ -505,19 +537,15 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     out->left = node->left;
     out->partitions = node->config.partitions;
     out->sessions = node->slots.count;
-    for (uint32_t p = 0; p < node->config.partitions; p++) {
-        const struct partition *partition = &node->partitions[p];
-        bool handing = partition->state >= PARTITION_FINISHING && partition->state <= PARTITION_RELEASING;
-        out->owned += partition->state == PARTITION_OWNED || handing;
-        out->handing += handing;
-        out->expecting += partition->state == PARTITION_EXPECTED;
-        if (partition_ours(partition) && partition->safe_until_ms < out->safe_until_ms)
-            out->safe_until_ms = partition->safe_until_ms;
-        out->suspended += partition->state == PARTITION_SUSPENDED;
-        out->recovering += partition->state == PARTITION_TAIL || partition->state == PARTITION_ACTIVE;
-        out->claiming += partition->state == PARTITION_CLAIMING;
-        out->unsafe += partition_ours(partition) && now_ms >= partition->safe_until_ms;
-    }
+    const struct tally *tally = &node->tally;
+    out->owned = tally->owned;
+    out->handing = tally->handing;
+    out->expecting = tally->expecting;
+    out->suspended = tally->suspended;
+    out->recovering = tally->recovering;
+    out->claiming = tally->claiming;
+    out->safe_until_ms = tally->safe_until_ms;
+    out->unsafe = now_ms >= tally->safe_until_ms;
     for (uint32_t g = 0; g < node->config.groups; g++) {
         const struct group *group = &node->groups[g];
         const struct slot *oldest =

@@ -321,8 +321,8 @@ enum may node_may(const struct node *node, uint32_t partition, uint64_t fence, u
 struct node_view {
     bool founded, joined, store_up, bus_up, foreign_heard, leaving, left;
     enum member_phase phase;
-    uint32_t partitions, owned, claiming, recovering, suspended, unsafe; /* unsafe: silent until the lease is renewed */
-    uint32_t handing, expecting, members;
+    uint32_t partitions, owned, claiming, recovering, suspended, handing, expecting, members;
+    bool unsafe;            /* silent until a lease is renewed */
     uint64_t safe_until_ms; /* the first of its leases that runs out; UINT64_MAX: there is none */
     uint64_t sessions, quarantined, runs_active, held_events, held_bytes;
     uint64_t oldest_staged_ms;

@@ -125,6 +125,13 @@ struct node {
     uint64_t found_call, members_call, renew_call, watch_call, claim_call, release_call;
     uint64_t members_due_ms, renew_due_ms, renew_sent_ms, watch_due_ms, watch_sent_ms, claim_sent_ms;
     uint64_t heartbeat_due_ms, found_due_ms, hand_due_ms;
+    /* A turn must not cost a look at every partition: they are looked at when something moved, or is due. */
+    bool moved;
+    uint64_t look_due_ms, retain_look_ms;
+    struct tally { /* as of the last look */
+        uint32_t owned, claiming, recovering, suspended, handing, expecting;
+        uint64_t safe_until_ms;
+    } tally;
     uint64_t stranger_since_ms; /* another process has our id: since when; 0: no */
     uint64_t left_ms;           /* how long leaving took; while leaving: when it began */
     struct news {               /* of this turn, told in one line each */
@@ -221,7 +228,7 @@ uint64_t commits_due_ms(const struct node *node);
 void retain_tick(struct node *node);
 bool retain_page(struct node *node, const struct node_event *event); /* false: not asked by retention */
 bool retain_call_failed(struct node *node, uint64_t call);
-void retain_done(struct partition *partition); /* a trim of one of its sessions is over */
+void retain_done(struct node *node, struct partition *partition); /* a trim of one of its sessions is over */
 uint64_t retain_due_ms(const struct node *node);
 
 /* --- query.c --- */

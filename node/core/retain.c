@@ -20,8 +20,9 @@ static bool settled(const struct partition *partition)
 
 void retain_tick(struct node *node)
 {
-    if (!node->store_up)
+    if (!node->store_up || node->now_ms < node->retain_look_ms)
         return;
+    node->retain_look_ms = node->now_ms + LOOK_EVERY_MS;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
         if (!settled(partition) || !partition->committed || node->now_ms < partition->trim_due_ms)
@@ -117,7 +118,7 @@ bool retain_page(struct node *node, const struct node_event *event)
     }
     partition->trim_waiting--;
     if (partition->trim_to != before) /* there may be more */
-        partition->trim_due_ms = node->now_ms;
+        partition->trim_due_ms = node->retain_look_ms = node->now_ms;
     return true;
 }
 
@@ -129,21 +130,13 @@ bool retain_call_failed(struct node *node, uint64_t call)
     return partition != NULL;
 }
 
-void retain_done(struct partition *partition)
+void retain_done(struct node *node, struct partition *partition)
 {
-    if (partition->trim_waiting)
-        partition->trim_waiting--;
+    if (partition->trim_waiting && !--partition->trim_waiting)
+        node->retain_look_ms = node->now_ms; /* the next page may be asked for */
 }
 
 uint64_t retain_due_ms(const struct node *node)
 {
-    uint64_t due = UINT64_MAX;
-    if (!node->store_up)
-        return due;
-    for (uint32_t p = 0; p < node->config.partitions; p++) {
-        const struct partition *partition = &node->partitions[p];
-        if (settled(partition) && partition->committed && partition->trim_due_ms < due)
-            due = partition->trim_due_ms;
-    }
-    return due;
+    return node->store_up ? node->retain_look_ms : UINT64_MAX;
 }

@@ -191,6 +191,7 @@ struct run_done {
     size_t event_count;
     enum failure_cause cause; /* RUN_FAILED */
     enum mk_err error;        /* RUN_FAILED: executor_failed, result_too_large, ... */
+    bool final;               /* RUN_FAILED: the executor says that trying again is of no use */
     struct span message;
 };
 

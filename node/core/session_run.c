@@ -454,7 +454,7 @@ static void failed(const struct turn_of *turn, const struct run_done *done)
     struct machine_input in = {
         .type = IN_RUN_FAILED, .same_session = true, .run = run.id, .cause = known ? done->cause : CAUSE_RUNTIME_APPLY};
     uint64_t attempts = attempts_of(core, &run);
-    bool will_retry = run.input_count > 1 || attempts < STAGE_ATTEMPTS_MAX;
+    bool will_retry = run.input_count > 1 || (attempts < STAGE_ATTEMPTS_MAX && !done->final);
     struct ending ending = {
         .phase = INPUT_ABANDONED,
         .reason = ABANDON_MAX_ATTEMPTS_EXHAUSTED,

@@ -117,7 +117,7 @@ static bool full(const struct node *node, size_t bytes)
 static void let_go(struct node *node, const struct slot *slot, struct queued *queued)
 {
     if (queued->trim)
-        retain_done(partition_at(node, slot->partition));
+        retain_done(node, partition_at(node, slot->partition));
     node->seen.held_events--;
     node->seen.held_bytes -= queued->bytes;
     queued_free(node->mem, queued);
@@ -135,7 +135,7 @@ void slot_give(struct node *node, struct slot *slot, const struct session_event 
     assert(queued || from_bus ||
            event->trim); /* without the end of a run a session waits for ever: die, and be taken over */
     if (!queued && event->trim)
-        retain_done(partition_at(node, slot->partition));
+        retain_done(node, partition_at(node, slot->partition));
     if (!queued) {
         node->seen.overloaded++;
         if (partition_ours(partition_at(node, slot->partition))) /* else its owner answers, or nobody yet */

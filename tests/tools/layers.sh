@@ -3,7 +3,7 @@
 set -u
 
 libc='<(assert|errno|inttypes|limits|math|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|ctype)\.h>'
-posix='<(fcntl|getopt|grp|poll|pthread|pwd|regex|sys/[a-z]+|unistd|arpa/inet|netinet/[a-z]+|netdb|termios)\.h>'
+posix='<(dirent|fcntl|getopt|grp|poll|pthread|pwd|regex|sys/[a-z]+|unistd|arpa/inet|netinet/[a-z]+|netdb|termios)\.h>'
 pure='<(assert|inttypes|limits|stdarg|stdbool|stddef|stdint|stdio|string)\.h>'
 wrong=0
 

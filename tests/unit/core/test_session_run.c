@@ -320,6 +320,48 @@ static void test_run__a_leaving_node_starts_nothing_and_a_hand_over_costs_no_att
     rig_free(rig);
 }
 
+/* A new owner that is giving the partition away already, and then keeps it after all. */
+static void test_run__a_recovered_run_that_was_held_starts_when_it_no_longer_is(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    rig->ctx.hold_runs = true;
+    rig_crash(rig);
+    assert_unsaid(rig, "start");
+    rig->ctx.hold_runs = false;
+    rig_tick(rig, 0);
+    assert_said(rig, "start a #2\n");
+    rig_succeed(rig, "1");
+    assert_said(rig, "completion a completed");
+    rig_free(rig);
+}
+
+static void test_run__a_final_failure_is_not_tried_again_but_splits_a_batch(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct run_done final = {.end = RUN_FAILED,
+                             .cause = CAUSE_RUNTIME_APPLY,
+                             .error = MK_ERR_EXECUTOR_FAILED,
+                             .message = SPAN_LIT("no"),
+                             .final = true};
+    rig_send(rig, "a", MK_PROMPT);
+    rig_finish(rig, final);
+    assert_said(rig, "will_retry false\n");
+    assert_said(rig, "completion a abandoned_with_error");
+    rig->ctx.hold_runs = true;
+    rig_send(rig, "b", MK_PEER_MESSAGE);
+    rig_send(rig, "c", MK_PEER_MESSAGE);
+    rig->ctx.hold_runs = false;
+    rig_tick(rig, 0);
+    assert_said(rig, "start b c #1\n");
+    rig_finish(rig, final);
+    assert_said(rig, "will_retry true\n");
+    assert_unsaid(rig, "completion");
+    rig_free(rig);
+}
+
 static void test_run__an_input_whose_deadline_passed_is_never_run(void **state)
 {
     (void)state;
@@ -417,6 +459,8 @@ int main(void)
         cmocka_unit_test(test_run__a_crash_does_not_count_as_an_attempt),
         cmocka_unit_test(test_run__what_waits_runs_after_a_crash),
         cmocka_unit_test(test_run__a_leaving_node_starts_nothing_and_a_hand_over_costs_no_attempt),
+        cmocka_unit_test(test_run__a_recovered_run_that_was_held_starts_when_it_no_longer_is),
+        cmocka_unit_test(test_run__a_final_failure_is_not_tried_again_but_splits_a_batch),
         cmocka_unit_test(test_run__an_input_whose_deadline_passed_is_never_run),
         cmocka_unit_test(test_run__a_tick_abandons_what_is_late_while_another_runs),
         cmocka_unit_test(test_run__steer_goes_before_queue),

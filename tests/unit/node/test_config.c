@@ -30,7 +30,7 @@ static int no_twins(void **state)
 /* Arguments by a space. */
 static enum mk_err read_line(struct config *config, const char *line, struct mk_note *note)
 {
-    char text[512], *argv[32] = {NULL};
+    char text[512], *argv[48] = {NULL};
     int argc = 1;
     char *rest = NULL;
     argv[0] = text;
@@ -53,6 +53,8 @@ static void test_config__nothing_given_is_a_useful_node(void **state)
     assert_int_equal(config.lease_ms, LEASE_MS_DEFAULT);
     assert_int_equal(config.partitions, PARTITIONS_DEFAULT);
     assert_int_equal(config.groups, 1);
+    assert_int_equal(config.run_ms, 3600000);
+    assert_int_equal(config.finish_ms, 5000);
     assert_int_equal(config.retain_ms, RETAIN_MS_DEFAULT);
     assert_int_equal(config.retain_bytes, RETAIN_BYTES_DEFAULT);
     assert_int_equal(config.frame_bytes, FRAME_BYTES_DEFAULT);
@@ -71,7 +73,8 @@ static void test_config__every_flag_is_read_in_both_forms(void **state)
         read_line(&config,
                   "--node-id n1 --store=unix:/tmp/s --bus tcp://h:1|tcp://h:2 --executor sum=builtin:counter "
                   "--executor=nap=builtin:sleep --default-executor sum --lease-ms=700 --partitions 16 --groups 4 "
-                  "--auto-register no --idle-evict-ms 500 --stop-ms 0 --http [::1]:0 --ready-file /tmp/r "
+                  "--auto-register no --idle-evict-ms 500 --stop-ms 0 --run-ms 7 --finish-ms 8 --http [::1]:0 "
+                  "--ready-file /tmp/r "
                   "--log-level debug --log-format json",
                   &note);
     assert_string_equal(note.text, "");
@@ -87,6 +90,8 @@ static void test_config__every_flag_is_read_in_both_forms(void **state)
     assert_int_equal(config.groups, 4);
     assert_false(config.auto_register);
     assert_int_equal(config.stop_ms, 0);
+    assert_int_equal(config.run_ms, 7);
+    assert_int_equal(config.finish_ms, 8);
     assert_string_equal(config.http_host, "::1");
     assert_int_equal(config.http_port, 0);
     assert_string_equal(config.ready_file, "/tmp/r");
@@ -106,6 +111,18 @@ static void test_config__the_flag_wins_over_its_twin(void **state)
     assert_int_equal(config.lease_ms, 800);
     assert_int_equal(config.partitions, 32);
     assert_int_equal(config.executor_count, 2);
+}
+
+static void test_config__a_twin_of_several_lines_takes_whole_commands(void **state)
+{
+    struct config config;
+    struct mk_note note;
+    (void)state;
+    twins[0][0] = "MEERKAT_EXECUTOR", twins[0][1] = "a=exec:2:cd /x && exec ./run --quick\nb=builtin:fail";
+    assert_int_equal(read_line(&config, "", &note), MK_ERR_OK);
+    assert_int_equal(config.executor_count, 2);
+    assert_int_equal(config.executors[0].children, 2);
+    assert_string_equal(config.executors[0].command, "cd /x && exec ./run --quick");
 }
 
 static void test_config__a_wrong_value_is_named_with_what_is_allowed(void **state)
@@ -133,10 +150,10 @@ static void test_config__a_wrong_value_is_named_with_what_is_allowed(void **stat
         {"--help=yes", "--help takes no value"},
         {"--store-password-file /nonexistent/x",
          "--store-password-file `/nonexistent/x`: wanted a file that can be read"},
-        {"--executor x=exec:2:cat",
-         "--executor `x=exec:2:cat`: this build runs no commands; wanted builtin:echo, counter, sleep or fail"},
+        {"--executor x=exec:0:cat", "--executor `x=exec:0:cat`: wanted exec:N:COMMAND, N from 1 to 256 children"},
         {"--executor x=builtin:nothing",
-         "--executor `x=builtin:nothing`: wanted builtin:echo, builtin:counter, builtin:sleep or builtin:fail"},
+         "--executor `x=builtin:nothing`: wanted builtin:echo, builtin:counter, builtin:sleep, "
+         "builtin:fail or exec:N:COMMAND"},
         {"--default-executor absent",
          "--default-executor `absent`: wanted echo, counter, sleep, fail or the NAME of an --executor"},
     };
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup(test_config__nothing_given_is_a_useful_node, no_twins),
         cmocka_unit_test_setup(test_config__every_flag_is_read_in_both_forms, no_twins),
         cmocka_unit_test_setup(test_config__the_flag_wins_over_its_twin, no_twins),
+        cmocka_unit_test_setup(test_config__a_twin_of_several_lines_takes_whole_commands, no_twins),
         cmocka_unit_test_setup(test_config__a_wrong_value_is_named_with_what_is_allowed, no_twins),
         cmocka_unit_test_setup(test_config__addresses_for_http_are_numeric_with_a_port, no_twins),
         cmocka_unit_test_setup(test_config__a_wrong_twin_is_named_as_such, no_twins),

@@ -30,7 +30,8 @@ static int setup(void **state)
     memset(&f, 0, sizeof f);
     assert_int_equal(executor_name_parse(&name, span_of("nap=builtin:sleep"), NULL), MK_ERR_OK);
     uv_loop_init(&f.loop);
-    struct executor_options options = {&name, 1, SPAN_LIT("echo"), on_done, &f};
+    struct executor_options options = {
+        .names = &name, .name_count = 1, .default_name = SPAN_LIT("echo"), .on_done = on_done, .user = &f};
     f.executor = executor_new(&f.loop, &options);
     assert_non_null(f.executor);
     f.port = executor_port(f.executor);
