@@ -28,6 +28,7 @@
  *          R  now, status (held = written | other: another incarnation of this node id is alive, nothing was written),
  *             then per member alive, the caller too: node, inc, phase, exp
  *             Hash: field = node, value = "inc exp phase". Those that expired ten minutes ago are deleted.
+ *             claim and watch tell a record of another version as `other` without a history, and leave it alone.
  * renew    K  l per partition
  *          A  <lease>, lease_ms, then per partition: fence, renewal counter (absolute)
  *          R  now, then per partition: status (held | other | free), node, fence, beg

@@ -62,7 +62,6 @@ struct driver *driver_new(const struct driver_options *options, const struct por
         .held_events_max = HELD_EVENTS_MAX,
         .held_bytes_max = HELD_BYTES_MAX,
         .finish_ms = options->finish_ms,
-        .alone = options->alone,
         .auto_register = options->auto_register,
         .executor_known = executor_known,
         .self = driver,
@@ -417,6 +416,8 @@ static void pass_by(struct driver *driver, const struct topic *topic, struct spa
 {
     struct message_head head;
     driver->seen.items_foreign++;
+    if ((topic->class == TOPIC_IN || topic->class == TOPIC_CTL) && !topic->any_partition)
+        node_passed(driver->node, topic->partition % driver->options.partitions);
     if (message_head_read(map, &head, NULL) == MK_ERR_OK)
         driver->seen.frames_lost += gaps_note(&driver->gaps, topic->class, &head.h);
 }

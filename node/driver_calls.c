@@ -339,12 +339,9 @@ void driver_call_effect(struct driver *driver, const struct node_effect *effect)
     case DO_FOUND:
         call = pack_found(driver, effect);
         break;
-    case DO_RELEASE: /* what waits leaves before the lease is given up */
-        driver_out_flush(driver);
-        call = pack_many(driver, effect);
-        break;
     case DO_CLAIM:
     case DO_RENEW:
+    case DO_RELEASE:
     case DO_WATCH:
     case DO_LOAD:
         call = pack_many(driver, effect);

@@ -148,16 +148,15 @@ static void sink_start(void *self, struct span id, const struct mk_id *run)
 /* No memory to queue it: it starts at once, if it may. */
 static void out_run(struct driver *driver, const struct node_effect *effect)
 {
-    const struct session *session = effect->as.executor.session;
     struct outgoing_item *item = outgoing_add(&driver->out, OUT_RUN);
     if (!item) {
         if (sink_may(driver, effect->partition, effect->fence) == MAY_LEAVE)
-            sink_start(driver, session_id_span(&session->id), &effect->as.executor.run);
+            sink_start(driver, session_id_span(&effect->as.executor.session), &effect->as.executor.run);
         return;
     }
     item->partition = effect->partition;
     item->fence = effect->fence;
-    item->session = session->id;
+    item->session = effect->as.executor.session;
     item->run = effect->as.executor.run;
 }
 
@@ -238,7 +237,7 @@ void driver_out_effect(struct driver *driver, struct node_effect *effect)
         out_run(driver, effect);
         break;
     case DO_CANCEL:
-        executor->ops->cancel(executor->self, session_id_span(&effect->as.executor.session->id),
+        executor->ops->cancel(executor->self, session_id_span(&effect->as.executor.session),
                               id_span(&effect->as.executor.run), effect->as.executor.hard);
         break;
     case DO_STOP_EXECUTOR:

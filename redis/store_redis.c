@@ -264,7 +264,7 @@ static void set_defaults(struct store_redis_options *options)
     options->connect_ms = options->connect_ms ? options->connect_ms : 2000;
     options->deadline_ms = options->deadline_ms ? options->deadline_ms : 2000;
     options->ping_ms = options->ping_ms ? options->ping_ms : 1000;
-    options->calls_max = options->calls_max ? options->calls_max : 256;
+    options->calls_max = options->calls_max ? options->calls_max : 1024;
     options->bytes_max = options->bytes_max ? options->bytes_max : 64u << 20;
 }
 

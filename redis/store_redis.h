@@ -25,7 +25,7 @@ struct store_redis_options {
     uint64_t connect_ms;  /* until connected and greeted: 2000 */
     uint64_t deadline_ms; /* oldest call in flight: 2000. Passed: the connection is given up */
     uint64_t ping_ms;     /* an idle connection is tried this often: 1000 */
-    size_t calls_max;     /* in flight: 256 */
+    size_t calls_max;     /* in flight: 1024 */
     size_t bytes_max;     /* in flight: 64 MiB */
     store_redis_on_reply *on_reply;
     store_redis_on_up *on_up; /* only changes; the first is `up` */

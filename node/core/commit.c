@@ -431,14 +431,6 @@ void commits_forget_partition(struct node *node, uint32_t partition)
     }
 }
 
-bool commits_idle(const struct node *node)
-{
-    for (uint32_t g = 0; g < node->config.groups; g++)
-        if (node->groups[g].flight || node->groups[g].dirty)
-            return false;
-    return true;
-}
-
 uint64_t commits_due_ms(const struct node *node)
 {
     uint64_t due = UINT64_MAX;

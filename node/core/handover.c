@@ -1,19 +1,22 @@
 /* Hand-over: a partition moves between two nodes that live, because its wanted owner is another (member.h) or because
- * this node leaves. The owner's end:
+ * this node leaves.
  *
- *   FINISHING   no run starts; those that run may finish, for a bounded time, then they are cancelled without an
- * attempt OFFERED     the successor is told on the bus; until it says that it keeps what arrives, nothing changes
- *   SETTLING    nothing more is taken; what was begun is committed and published
- *   RELEASING   the store frees the lease and notes the successor; then the bus says so
+ * The owner's end. FINISHING: no run starts; those that run may finish, for a bounded time, then they are cancelled
+ * without an attempt. OFFERED: the successor is told on the bus; until it says that it keeps what arrives, nothing
+ * changes. SETTLING: nothing more is taken; what was begun is committed and published. RELEASING: the store frees the
+ * lease and notes the successor; then the bus says so.
  *
- * The successor's end: EXPECTED on the offer, it keeps what arrives in slots that are not read yet; it claims when the
- * release is said, and recovers as after a death, but finds nothing unpublished. Every message may be lost: the offer
- * is repeated and waited for a bounded time, the release is in the store, where the successor finds it by watching. */
+ * The successor's end. EXPECTED on the offer: it keeps what arrives in slots that are not read yet. It claims when the
+ * release is said, and recovers as after a death, but finds nothing unpublished.
+ *
+ * Every message may be lost: the offer is repeated and waited for a bounded time; the release is in the store, where
+ * the successor finds it by watching. */
 #include "node/core/node_impl.h"
 
 #define SAY_AGAIN_MS    50  /* an offer without an answer */
 #define YOUNG_MS        100 /* one that waits for a run longer does not hold others up */
 #define CANCEL_EVERY_MS 1000
+#define MEMBERS_LOOK_MS 5 /* while the members are being asked for */
 
 static struct span self_id(const struct node *node)
 {
@@ -81,7 +84,7 @@ static void begin_some(struct node *node)
         return;
     }
     if (node->members_call || node->now_ms >= node->members_due_ms) { /* who is there is being asked */
-        node->hand_due_ms = node->now_ms + 1;
+        node->hand_due_ms = node->now_ms + MEMBERS_LOOK_MS;
         return;
     }
     size_t busy = busy_hands(node);
@@ -177,6 +180,18 @@ static bool still_goes(struct node *node, struct partition *partition)
     return true;
 }
 
+/* Behind what was taken before, and the last that its sessions are told here. */
+static void settle(struct node *node, struct partition *partition)
+{
+    struct session_event part = {.type = EV_SESSION_PART};
+    partition->state = PARTITION_SETTLING;
+    for (struct slot *slot = node->slots.by_partition[partition->id], *next; slot; slot = next) {
+        next = slot->partition_next;
+        if (slot->queue.first || slot->applied.first || (slot->session && slot->session->core.ledger.count))
+            slot_give(node, slot, &part, NULL, 0);
+    }
+}
+
 static void progress(struct node *node, struct partition *partition)
 {
     struct handing *handing = &partition->handing;
@@ -192,7 +207,7 @@ static void progress(struct node *node, struct partition *partition)
     if (partition->state != PARTITION_OFFERED)
         return;
     if (handing->kept || !waits || node->now_ms >= handing->due_ms) {
-        partition->state = PARTITION_SETTLING;
+        settle(node, partition);
     } else if (node->now_ms >= handing->said_ms + SAY_AGAIN_MS) {
         handing->said_ms = node->now_ms;
         node->beat_now = true;
@@ -232,8 +247,17 @@ static void settle_again(struct node *node, struct partition *partition)
     }
 }
 
-void handover_released(struct node *node, struct partition *partition, uint64_t sessions)
+static uint64_t sessions_in_memory(const struct node *node, const struct partition *partition)
 {
+    uint64_t count = 0;
+    for (const struct slot *slot = node->slots.by_partition[partition->id]; slot; slot = slot->partition_next)
+        count++;
+    return count;
+}
+
+void handover_released(struct node *node, struct partition *partition, const struct lease *lease)
+{
+    uint64_t sessions = lease ? lease->sessions : sessions_in_memory(node, partition);
     struct handing handing = partition->handing;
     struct heard heard = {partition->history, partition->fence, partition->committed};
     partition_drop(node, partition);
@@ -258,7 +282,7 @@ static void released(struct node *node, const struct node_event *event)
         if (partition->state != PARTITION_RELEASING)
             continue;
         if (lease->status == LEASE_HELD || partition->handing.sent) {
-            handover_released(node, partition, lease->sessions);
+            handover_released(node, partition, lease);
         } else { /* it is not ours to give: a renewal tells whose it is */
             settle_again(node, partition);
             partition_doubt(node);
@@ -291,6 +315,7 @@ static void told(struct node *node, const struct mk_handing *said)
         return;
     partition->heard.fence = said->fence;
     if (said->released) {
+        partition->promised = said->fence;
         partition->claim_due_ms = node->now_ms;
         return;
     }
@@ -331,7 +356,7 @@ static void leave_begin(struct node *node)
         return;
     node->leaving = node->moved = true;
     leases_replan(node);
-    node->left_ms = node->now_ms;
+    node->leaving_since_ms = node->now_ms;
     node->hand_due_ms = node->members_due_ms = node->now_ms;
     node->beat_now = true; /* nobody shall give us anything any more */
 }
@@ -360,11 +385,12 @@ void drain_ask(struct node *node, const struct mk_command *command)
         size_t i = 0;
         while (i < node->asker_count && !span_equal(id_span(&node->askers[i].re), id_span(&asker.re)))
             i++;
-        if (node->resigned)
+        if (node->resigned) {
             answer_asker(node, &asker);
-        else if (i < DRAIN_ASKERS_MAX)
+        } else if (i < DRAIN_ASKERS_MAX) {
             node->askers[i] = asker;
-        node->asker_count += i == node->asker_count && i < DRAIN_ASKERS_MAX;
+            node->asker_count += i == node->asker_count;
+        }
     }
     leave_begin(node);
 }
@@ -380,12 +406,12 @@ static bool gives_nothing_more(const struct node *node)
     return true;
 }
 
-static void leave_end(struct node *node)
+void drain_end(struct node *node)
 {
-    if (!node->leaving || node->resigned || !gives_nothing_more(node))
+    if (node->resigned)
         return;
     node->resigned = true;
-    node->left_ms = node->now_ms - node->left_ms;
+    node->left_after_ms = node->now_ms - node->leaving_since_ms;
     node->members_due_ms = node->now_ms;
     for (size_t i = 0; i < node->asker_count; i++)
         answer_asker(node, &node->askers[i]);
@@ -418,7 +444,7 @@ void drain_receipt(const struct node *node, struct mk_doc *doc)
     doc_put_u64(doc, "partitions", sum.partitions);
     doc_put_u64(doc, "sessions", sum.sessions);
     doc_put_u64(doc, "refused", sum.refused);
-    doc_put_u64(doc, "ms", node->left_ms);
+    doc_put_u64(doc, "ms", node->left_after_ms);
     doc_put_u64(doc, "suspended", sum.suspended); /* these it holds until it ends, and gives nobody */
     doc_key(doc, "moved");
     doc_array(doc);
@@ -447,7 +473,8 @@ void handovers_tick(struct node *node)
         next = hand->handing.next;
         progress(node, hand);
     }
-    leave_end(node);
+    if (node->leaving && gives_nothing_more(node))
+        drain_end(node);
 }
 
 uint64_t handovers_due_ms(const struct node *node)

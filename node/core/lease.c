@@ -80,7 +80,14 @@ static void plan_claim(struct node *node, struct partition *partition)
     const struct watched *watched = &partition->watched;
     size_t rank = rank_of(node, partition);
     partition->claim_due_ms = UINT64_MAX;
-    if (!watched->looked_at || rank == MEMBERS_MAX || node->leaving)
+    if (node->leaving)
+        return;
+    if (partition->promised &&
+        partition->promised == partition->heard.fence) { /* released to us; a look may be older */
+        partition->claim_due_ms = node->now_ms;
+        return;
+    }
+    if (!watched->looked_at || rank == MEMBERS_MAX)
         return;
     uint64_t from = watched->unowned_since_ms ? watched->unowned_since_ms : watched->expires_ms;
     uint64_t dead = watched->stood_since_ms + STOOD_LEASES * node->config.lease_ms;
@@ -100,6 +107,15 @@ void leases_replan(struct node *node)
 static void observe(struct node *node, struct partition *partition, const struct lease *lease)
 {
     struct watched *watched = &partition->watched;
+    if (!lease->history.text[0] &&
+        lease->status == LEASE_OTHER) { /* of another version (L35); its neighbours are served */
+        if (!partition->strange)
+            trace(node, NOTE_ERROR, "a lease is not readable, and left alone", NULL, "%04x", (unsigned)partition->id);
+        partition->strange = true;
+        partition->claim_due_ms = UINT64_MAX;
+        return;
+    }
+    partition->strange = false;
     bool owned = lease->owner.node.bytes != 0;
     if (lease->fence > partition->heard.fence)
         partition->heard.fence = lease->fence;
@@ -142,7 +158,6 @@ void partition_drop(struct node *node, struct partition *partition)
     partition->call = 0;
     partition->watched = (struct watched){0};
     partition->claim_due_ms = UINT64_MAX;
-    node->watch_due_ms = node->now_ms;
     struct node_effect *effect = emit(node, DO_LOST);
     if (effect)
         effect->partition = partition->id;
@@ -153,6 +168,7 @@ void partition_lose(struct node *node, struct partition *partition, const char *
     if (!partition_ours(partition))
         return;
     partition_drop(node, partition);
+    node->watch_due_ms = node->now_ms;
     node->news.lost++;
     node->news.lost_why = why;
     node->seen.leases_lost++;
@@ -185,6 +201,10 @@ void partition_taken(struct node *node, struct partition *partition, uint64_t be
 {
     if (!partition_ours(partition))
         return;
+    if (partition->handing.sent) { /* the release whose answer was lost was done */
+        handover_released(node, partition, NULL);
+        return;
+    }
     if (began >= partition->committed) {
         partition_lose(node, partition, why);
         return;
@@ -318,7 +338,7 @@ static void say_member(struct node *node)
     if (!effect)
         return;
     effect->call = node->members_call = next_call(node);
-    effect->as.members.leave = node->resigned;
+    effect->as.members.leave = node->resigning = node->resigned;
     effect->as.members.phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
     node->members_due_ms = node->now_ms + third(node);
 }
@@ -366,7 +386,7 @@ static void stranger(struct node *node)
 static void membered(struct node *node, const struct node_event *event)
 {
     node->members_call = 0;
-    if (node->resigned) {
+    if (node->resigning) {
         node->left = true;
         return;
     }
@@ -408,6 +428,7 @@ static void take(struct node *node, struct partition *partition, const struct le
         partition->trim_due_ms = 0;
     partition->handing = (struct handing){0};
     partition->claim_unsure = false;
+    partition->promised = 0;
     node->news.claimed++;
     node->retain_look_ms = node->now_ms;
     node->hand_due_ms = node->members_due_ms = node->now_ms; /* no moving on before the members are read anew */
@@ -427,6 +448,7 @@ static void claimed(struct node *node, const struct lease *lease)
         take(node, partition, lease);
         return;
     }
+    partition->promised = 0;
     partition->state = PARTITION_EXPECTED;
     if (node->now_ms >= partition->expected_until_ms)
         drop_kept(node, partition);
@@ -446,8 +468,6 @@ static void renewed(struct node *node, const struct node_event *event)
             continue;
         if (lease->status == LEASE_HELD)
             partition->safe_until_ms = safe_until(node, node->renew_sent_ms, node->config.lease_ms);
-        else if (partition->handing.sent)
-            handover_released(node, partition, 0);
         else
             partition_taken(node, partition, lease->began, "the lease could not be renewed: another owner");
     }
@@ -631,6 +651,8 @@ static void look(struct node *node)
     for (uint32_t p = 0; p < node->config.partitions; p++)
         count_partition(&node->tally, &node->partitions[p]);
     node->look_due_ms = next_look(node);
+    if (node->look_due_ms <= node->now_ms) /* something could not be done, for want of memory: not again at once */
+        node->look_due_ms = node->now_ms + 1;
 }
 
 void leases_tick(struct node *node)

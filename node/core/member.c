@@ -26,7 +26,7 @@ static bool comes_before(const struct member *a, const struct member *b, uint32_
     uint64_t x = rendezvous(one, partition), y = rendezvous(other, partition);
     if (x != y)
         return x > y;
-    return one.bytes != other.bytes ? one.bytes > other.bytes : memcmp(one.at, other.at, one.bytes) > 0;
+    return strcmp(a->who.node.text, b->who.node.text) > 0;
 }
 
 void members_take(struct members *members, const struct member *list, size_t count, uint64_t now_ms, uint64_t store_ms)

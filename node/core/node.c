@@ -259,6 +259,16 @@ static void refuse_topic(struct node *node, const struct node_event *event, cons
     answer_now(node, answer, partition);
 }
 
+/* On its way to a successor that is not known to keep it. */
+void node_passed(struct node *node, uint32_t id)
+{
+    struct partition *partition = partition_at(node, id);
+    bool leaves = partition->state == PARTITION_SETTLING || partition->state == PARTITION_RELEASING;
+    bool left = partition->state == PARTITION_NONE && node->now_ms < partition->handing.told_until_ms;
+    partition->handing.refused += (leaves || left) && !partition->handing.kept;
+    node->seen.foreign++;
+}
+
 static void message(struct node *node, const struct node_event *event)
 {
     const struct mk_input *input = event->as.message.input;
@@ -266,10 +276,8 @@ static void message(struct node *node, const struct node_event *event)
     struct span session = input ? input->session : command->session;
     struct partition *addressed = partition_at(node, event->as.message.partition % node->config.partitions);
     bool wrong = event->as.message.partition != partition_of(session, node->config.partitions);
-    bool leaves = addressed->state == PARTITION_SETTLING || addressed->state == PARTITION_RELEASING;
     if (!partition_keeps(addressed) || (wrong && !partition_ours(addressed))) {
-        addressed->handing.refused += leaves && !addressed->handing.kept;
-        node->seen.foreign++;
+        node_passed(node, addressed->id);
         return;
     }
     if (wrong) {
@@ -316,8 +324,10 @@ static void tick(struct node *node)
     slots_tick(node);
     leases_tick(node);
     retain_tick(node);
-    if (node->leaving && !node->store_up && owns_nothing(node))
+    if (node->leaving && !node->store_up && owns_nothing(node)) {
+        drain_end(node);
         node->left = true;
+    }
     if (node->started && node->now_ms >= node->heartbeat_due_ms)
         node->beat_now = true;
 }
@@ -557,7 +567,7 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
 
 bool node_takes(const struct node *node, uint32_t partition)
 {
-    return partition_keeps(&node->partitions[partition]) || node->partitions[partition].state == PARTITION_SETTLING;
+    return partition_keeps(&node->partitions[partition]);
 }
 
 void node_receipt(const struct node *node, struct mk_doc *doc)

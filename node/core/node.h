@@ -27,7 +27,7 @@ struct node_config {
     uint64_t held_events_max, held_bytes_max;
     uint64_t finish_ms; /* a run may take this much longer when its partition is given away */
     uint64_t random_seed[2];
-    bool alone, auto_register;
+    bool auto_register;
     bool (*executor_known)(void *self, struct span name);
     void *self;
 };
@@ -279,7 +279,7 @@ struct node_effect {
             uint64_t sequence;
         } republish;
         struct {
-            const struct session *session;
+            struct mk_session_id session; /* which may be gone already */
             struct mk_id run;
             bool hard;
         } executor;
@@ -339,6 +339,7 @@ bool node_expecting_next(const struct node *node, uint32_t *cursor, uint32_t *ou
 bool node_suspended_next(const struct node *node, uint32_t *cursor, uint32_t *out);
 
 bool node_takes(const struct node *node, uint32_t partition);   /* frames for it are wanted, now or soon */
+void node_passed(struct node *node, uint32_t partition);        /* a frame for it was not: counted */
 void node_receipt(const struct node *node, struct mk_doc *doc); /* of its leaving, when it has left */
 
 const struct session *node_session(const struct node *node, struct span id); /* NULL: not in memory */

@@ -70,7 +70,9 @@ struct partition {
     struct heard heard;
     struct handing handing;
     uint64_t claim_due_ms;
+    uint64_t promised;          /* the fence of an owner that released it to us; 0: nobody did */
     bool claim_unsure;          /* a claim got no answer: it may have been done */
+    bool strange;               /* its lease is of another version */
     uint64_t expected_until_ms; /* EXPECTED: what is kept is dropped then */
     uint64_t call;              /* TAIL, ACTIVE: the call that is awaited; 0: to be (re)issued */
     char cursor[48];
@@ -120,7 +122,8 @@ struct node {
     } askers[DRAIN_ASKERS_MAX];
     size_t asker_count;
     bool started, founded, joined, store_up, bus_up, foreign_heard;
-    bool leaving, resigned, left; /* giving everything away; no member any more, or nearly; all done */
+    bool leaving, resigned, left; /* giving everything away; all is given away; no member any more: done */
+    bool resigning;               /* the store is being told: members_call */
     bool beat_now;                /* something that others wait for is to be said at once */
     uint64_t found_call, members_call, renew_call, watch_call, claim_call, release_call;
     uint64_t members_due_ms, renew_due_ms, renew_sent_ms, watch_due_ms, watch_sent_ms, claim_sent_ms;
@@ -133,8 +136,8 @@ struct node {
         uint64_t safe_until_ms;
     } tally;
     uint64_t stranger_since_ms; /* another process has our id: since when; 0: no */
-    uint64_t left_ms;           /* how long leaving took; while leaving: when it began */
-    struct news {               /* of this turn, told in one line each */
+    uint64_t leaving_since_ms, left_after_ms;
+    struct news { /* of this turn, told in one line each */
         uint32_t lost, claimed, given, kept;
         const char *lost_why;
     } news;
@@ -162,7 +165,7 @@ void answer_now(struct node *node, struct answer *answer, const struct partition
 /* --- lease.c --- */
 void leases_tick(struct node *node);
 void leases_replan(struct node *node);   /* who may claim what has changed */
-void leases_store_up(struct node *node); /* or bus: what others think of us is to be told anew */
+void leases_store_up(struct node *node); /* or it went down */
 void partition_lose(struct node *node, struct partition *partition, const char *why);
 void partition_drop(struct node *node, struct partition *partition); /* lost or given away: its sessions leave memory */
 void partition_suspend(struct node *node, struct partition *partition, const char *why, uint64_t stored);
@@ -188,11 +191,13 @@ void partition_resume(struct node *node, struct partition *partition); /* at wor
 void handovers_tick(struct node *node);
 void handovers_release(struct node *node);
 void handover_event(struct node *node, const struct node_event *event); /* RELEASED, HEARTBEAT */
-void handover_released(struct node *node, struct partition *partition, uint64_t sessions);
+/* `lease` NULL: found out by another call than the release. */
+void handover_released(struct node *node, struct partition *partition, const struct lease *lease);
 void handover_forget(struct node *node, struct partition *partition);
 bool handover_call_failed(struct node *node, uint64_t call);
 uint64_t handovers_due_ms(const struct node *node);
 void drain_ask(struct node *node, const struct mk_command *command); /* leave, and tell who asked when it is done */
+void drain_end(struct node *node); /* all that can be given away is: who asked is answered */
 void drain_receipt(const struct node *node, struct mk_doc *doc);
 
 /* --- turn.c --- */
@@ -221,7 +226,6 @@ void commits_turn_end(struct node *node);
 void commit_verdict(struct node *node, const struct node_event *event);
 bool commit_call_failed(struct node *node, const struct node_event *event);
 void commits_forget_partition(struct node *node, uint32_t partition);
-bool commits_idle(const struct node *node);
 uint64_t commits_due_ms(const struct node *node);
 
 /* --- retain.c --- */

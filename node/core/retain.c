@@ -2,16 +2,17 @@
  * receipt, is kept for a time and up to a number of bytes a partition, oldest first, and never forgotten younger than
  * RETAIN_MS_MIN.
  *
- * The outbox is the history in order. Page by page from its beginning:
- *   what is old enough -> a trim for each completion's session, which forgets the names and moves its horizon, as any
- * event does all of them durable -> the page's entries are deleted with the partition's next commit A crash between the
- * two only repeats the first. */
+ * The outbox is the history in order, so it is walked page by page from its beginning. What is old enough becomes a
+ * trim of each completion's session, which forgets the names and moves its horizon as any event does. When all of them
+ * are durable, the page's entries are deleted with the partition's next commit. A crash between the two only repeats
+ * the first. */
 #include "node/core/node_impl.h"
 
 #include <stdio.h>
 
 #define LOOK_EVERY_MS 60000 /* at each partition that has a history */
 #define PAGE_ENTRIES  64
+#define PAGES_AT_ONCE 16 /* upkeep must not fill the connection */
 
 static bool settled(const struct partition *partition)
 {
@@ -22,11 +23,15 @@ void retain_tick(struct node *node)
 {
     if (!node->store_up || node->now_ms < node->retain_look_ms)
         return;
+    size_t asked = 0;
     node->retain_look_ms = node->now_ms + LOOK_EVERY_MS;
-    for (uint32_t p = 0; p < node->config.partitions; p++) {
+    for (uint32_t p = 0; p < node->config.partitions; p++)
+        asked += node->partitions[p].trim_call != 0;
+    for (uint32_t p = 0; p < node->config.partitions && asked < PAGES_AT_ONCE; p++) {
         struct partition *partition = &node->partitions[p];
         if (!settled(partition) || !partition->committed || node->now_ms < partition->trim_due_ms)
             continue;
+        asked++;
         struct node_effect *effect = emit(node, DO_EVENTS);
         if (!effect)
             return;
@@ -101,6 +106,7 @@ bool retain_page(struct node *node, const struct node_event *event)
     if (!partition)
         return false;
     partition->trim_call = 0;
+    node->retain_look_ms = node->now_ms; /* another partition's turn */
     if (event->as.events.status != LEASE_HELD || partition->state != PARTITION_OWNED)
         return true;
     size_t count = old_ones(node, partition, event);
@@ -118,16 +124,18 @@ bool retain_page(struct node *node, const struct node_event *event)
     }
     partition->trim_waiting--;
     if (partition->trim_to != before) /* there may be more */
-        partition->trim_due_ms = node->retain_look_ms = node->now_ms;
+        partition->trim_due_ms = node->now_ms;
     return true;
 }
 
 bool retain_call_failed(struct node *node, uint64_t call)
 {
     struct partition *partition = asked(node, call);
-    if (partition)
-        partition->trim_call = 0;
-    return partition != NULL;
+    if (!partition)
+        return false;
+    partition->trim_call = 0;
+    partition->trim_due_ms = node->retain_look_ms = node->now_ms + BACKOFF_FIRST_MS;
+    return true;
 }
 
 void retain_done(struct node *node, struct partition *partition)

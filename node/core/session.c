@@ -343,6 +343,20 @@ static void trimmed(const struct turn_of *turn, const struct session_trim *trim)
     forget(turn, FACT_RECEIPT, &trim->receipt);
 }
 
+/* The next owner would not know of it: it must not vanish without a word (L18). */
+static void parted(const struct turn_of *turn)
+{
+    struct ledger *ledger = &turn->session->core.ledger;
+    struct ending ending = ending_terminated(ABANDON_STOPPED, SPAN_LIT("its partition went to another node"));
+    for (size_t i = 0; i < ledger->count && !turn->session->stage.failed;) {
+        const struct entry *entry = ledger->entries[i];
+        if (!entry_is_durable(entry) && entry->phase == INPUT_QUEUED)
+            session_end_input(turn, entry->seq, &ending);
+        else
+            i++;
+    }
+}
+
 static void ticked(const struct turn_of *turn)
 {
     struct session_core *core = &turn->session->core;
@@ -367,6 +381,9 @@ static void dispatch(const struct turn_of *turn, const struct session_event *eve
         break;
     case EV_SESSION_REBIND:
         rebound(turn);
+        break;
+    case EV_SESSION_PART:
+        parted(turn);
         break;
     case EV_SESSION_TRIM:
         trimmed(turn, event->trim);

@@ -25,7 +25,7 @@ struct session_ctx {
     uint64_t random[2]; /* fresh for every event: ids of runs and epochs are made of it */
     uint64_t fence;     /* of the partition, now */
     struct span node;
-    bool hold_runs;                                       /* the node is leaving: no run is selected */
+    bool hold_runs;                                       /* the partition is being given away: no run is selected */
     bool auto_register;                                   /* a valid input creates the session */
     bool (*executor_known)(void *self, struct span name); /* "" or absent: the default one */
     void *self;
@@ -164,9 +164,10 @@ struct session {
     const struct mk_mem *mem;
     struct session_core core;
     struct stage stage;
-    struct fact *facts; /* told by the node; dropped when the stage is committed */
-    bool held;          /* the node is leaving: work that could run is left to the next owner */
-    const char *fault;  /* a broken invariant: the session is quarantined; NULL: sound */
+    struct fact *facts;      /* told by the node; dropped when the stage is committed */
+    bool held;               /* the partition is being given away: work that could run is left to the next owner */
+    struct mk_id taken_back; /* a run that was cancelled for that reason: not by anybody's wish */
+    const char *fault;       /* a broken invariant: the session is quarantined; NULL: sound */
 };
 
 /* --- events --- */
@@ -207,6 +208,7 @@ enum session_event_type {
     EV_SESSION_RUN_DONE, /* done; for another run or attempt than the current one: ignored */
     EV_SESSION_TICK,     /* backoff or a deadline is due */
     EV_SESSION_REBIND, /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
+    EV_SESSION_PART,   /* the partition leaves this node: what is not durable ends here, and says so */
     EV_SESSION_TRIM    /* trim: what is remembered of an old input is forgotten (rule 8) */
 };
 

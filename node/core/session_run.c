@@ -488,7 +488,7 @@ void session_run_done(const struct turn_of *turn, const struct run_done *done)
         succeeded(turn, done);
         break;
     case RUN_CANCELLED:
-        if (turn->ctx->hold_runs && !core->run_cancelled)
+        if (span_equal(id_span(&core->run.id), id_span(&turn->session->taken_back)) && !core->run_cancelled)
             session_roll_back(turn); /* the hand-over cancelled it: no attempt (rule 4) */
         else
             session_run_cancelled(turn);

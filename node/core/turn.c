@@ -179,8 +179,8 @@ void slot_cancel(struct node *node, struct slot *slot)
     struct node_effect *effect = slot->running && slot->session ? emit(node, DO_CANCEL) : NULL;
     if (!effect)
         return;
-    effect->as.executor.session = slot->session;
-    effect->as.executor.run = slot->session->core.run.id;
+    effect->as.executor.session = slot->id;
+    effect->as.executor.run = slot->session->taken_back = slot->session->core.run.id;
     effect->as.executor.hard = true;
 }
 
@@ -389,16 +389,18 @@ static void order_executor(struct node *node, struct slot *slot, const struct pa
 {
     struct node_effect *effect;
     if ((order->hard_cancel || order->boundary_cancel) && (effect = emit(node, DO_CANCEL))) {
-        effect->as.executor.session = slot->session;
+        effect->as.executor.session = slot->id;
         effect->as.executor.run = order->cancel;
         effect->as.executor.hard = order->hard_cancel;
     }
     if (order->stop && (effect = emit(node, DO_STOP_EXECUTOR)))
         effect->as.stopped = slot->id;
-    if (order->start && (effect = emit(node, DO_RUN))) {
+    if (order->start) {
+        effect = emit(node, DO_RUN);
+        assert(effect); /* the run is durable and nobody would start it: better to die, and be taken over */
         effect->partition = partition->id;
         effect->fence = partition->fence;
-        effect->as.executor.session = slot->session;
+        effect->as.executor.session = slot->id;
         effect->as.executor.run = slot->session->core.run.id;
         node->seen.runs_active += !slot->running;
         partition_at(node, slot->partition)->runs += !slot->running;
@@ -597,8 +599,9 @@ static void evict_idle(struct node *node)
 {
     for (struct slot *slot = node->slots.oldest; slot && slot->used_ms + node->config.idle_evict_ms <= node->now_ms;) {
         struct slot *next = slot->age_next;
-        bool idle =
-            slot->state == SLOT_READY && !slot->queue.first && !slot->applied.first && session_idle(slot->session);
+        bool idle = slot->state == SLOT_READY && !slot->queue.first && !slot->applied.first &&
+                    session_idle(slot->session) &&
+                    partition_works(partition_at(node, slot->partition)); /* what is suspended stays */
         if (idle)
             slot_drop(node, slot);
         else

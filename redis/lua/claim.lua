@@ -9,6 +9,7 @@
 --   successor that was named is forgotten.
 --   The renewal counter goes on counting, so that one who watched the former owner's does not take the new owner for dead.
 --   A lease that is the caller's already is answered unchanged: a repeat changes nothing. One HSET writes a lease.
+--   A record of another version is left alone, and told as `other` without a history; its neighbours are served.
 --   Numbers that a record does not have are told as 0. For `beg`, which records made before there was one do not have, that is
 --   the safe side: a beginning is compared from below (did it begin at or after what we know?), and 0 never says so wrongly.
 
@@ -46,12 +47,13 @@ for p = 1, #KEYS do
     end
     local l = redis.call('HMGET', KEYS[p], 'v', 'history', 'node', 'inc', 'fence', 'seq', 'pub', 'hor', 'bytes', 'ren', 'exp',
         'beg', 'succ')
-    if l[1] and l[1] ~= '1' then
-        return {err = 'BADVERSION ' .. KEYS[p] .. ' is a lease of version ' .. l[1] .. '; this program knows 1'}
+    local known = not l[1] or l[1] == '1'
+    if not known then
+        l = {}
     end
     local mine = l[3] == node and l[4] == incarnation
     local free = not l[3] or l[3] == '' or (tonumber(l[11]) or 0) <= now or (stood ~= '' and stood == l[10])
-    if free and not mine then
+    if known and free and not mine then
         local fence = (tonumber(l[5]) or 0) + 1
         if fence < now_us then
             fence = now_us

@@ -460,6 +460,9 @@ static void check_row(struct sim *s, struct seen_session *session, const struct 
     input->seq = row->seq;
     input->order = row->order;
     input->lane = row->lane;
+    if (durable && row->attempts > input->failures + 1)
+        sim_broken(s, "rule 4", "%.*s has %llu attempts behind %llu failures", SPAN_ARGS(in->h.id),
+                   (unsigned long long)row->attempts, (unsigned long long)input->failures);
     struct fact_record fact;
     if (durable && (!checks_fact(s, session->name, FACT_INPUT, in->h.id, &fact) || phase_terminal(fact.phase)))
         sim_broken(s, "P4", "%.*s is active and its record says otherwise", SPAN_ARGS(in->h.id));
@@ -551,7 +554,7 @@ static void check_partition(struct sim *s, const struct sim_call *call, uint32_t
     check_fence(s, p, &was, &is);
     check_sequence(s, call, p, part ? part->fence : 0, &was, &is);
     partition->lease = is;
-    checks_moved(s, p, &was, &is);
+    checks_moved(s, call->node, p, &was, &is);
     if (part && is.sequence == was.sequence + 1 && !sim_is_broken(s)) {
         struct new_events of = {p, is.fence};
         s->totals.commits++;
@@ -671,6 +674,12 @@ void checks_started(struct sim *s, struct sim_node *node, const struct run_reque
     }
     check_recorded(s, session, request);
     check_again(s, node, session, request);
+}
+
+void checks_failed(struct sim *s, struct span session, const struct span *inputs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        checks_input(s, session, inputs[i])->failures++;
 }
 
 void checks_commanded(struct sim *s, struct span session, enum mk_op op)

@@ -32,6 +32,10 @@ struct seen_partition {
     size_t marked; /* this many lie at or below the published mark */
     struct commit_line line;
     uint64_t moves; /* changes of owner */
+    struct {
+        uint64_t at_us, life, sessions;
+        size_t node;
+    } released; /* last */
 };
 
 struct seen_session {
@@ -54,7 +58,8 @@ struct seen_input {
     bool durable, accepted, terminal, started, has_body;
     uint64_t seq, order, first_commit, body;
     enum lane lane;
-    uint64_t amount; /* what it adds to a counter */
+    uint64_t amount;   /* what it adds to a counter */
+    uint64_t failures; /* of runs with it */
 };
 
 struct seen_run {
@@ -95,7 +100,8 @@ bool checks_known(struct sim *s, struct span session);
 /* invariants_cluster.c: a commit was applied; to the partition, and to one session of it. */
 void checks_line(struct sim *s, uint32_t partition, const struct seen_lease *is);
 void checks_session_line(struct sim *s, struct seen_session *session);
-void checks_moved(struct sim *s, uint32_t partition, const struct seen_lease *was, const struct seen_lease *is);
+void checks_moved(struct sim *s, const struct sim_node *by, uint32_t partition, const struct seen_lease *was,
+                  const struct seen_lease *is);
 
 /* invariants_heard.c: what a node says in a heartbeat, and whether it was in its last one. */
 void checks_heartbeat(struct sim *s, const struct sim_node *node, struct span map);

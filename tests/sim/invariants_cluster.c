@@ -1,4 +1,5 @@
 /* What must hold between nodes: one line of commits, work that is picked up again in time, one owner for everything. */
+#include "codec/scan.h"
 #include "node/core/member.h"
 #include "tests/sim/invariants.h"
 
@@ -35,8 +36,27 @@ void checks_session_line(struct sim *s, struct seen_session *session)
 
 /* --- owners --- */
 
-void checks_moved(struct sim *s, uint32_t p, const struct seen_lease *was, const struct seen_lease *is)
+static void count_head(struct sim *s, void *self, struct span field, struct span value)
 {
+    (void)s, (void)field, (void)value;
+    ++*(uint64_t *)self;
+}
+
+static void note_release(struct sim *s, const struct sim_node *by, uint32_t p)
+{
+    struct seen_partition *partition = &s->checks->partitions[p];
+    partition->released.at_us = s->now_us;
+    partition->released.node = by->index;
+    partition->released.life = by->life;
+    partition->released.sessions = 0;
+    sim_store_each(s, p, 's', count_head, &partition->released.sessions);
+}
+
+void checks_moved(struct sim *s, const struct sim_node *by, uint32_t p, const struct seen_lease *was,
+                  const struct seen_lease *is)
+{
+    if (was->node.bytes && !is->node.bytes)
+        note_release(s, by, p);
     if (!is->node.bytes || span_equal(is->incarnation, was->incarnation))
         return;
     s->checks->partitions[p].moves++;
@@ -100,8 +120,93 @@ bool checks_wanted(struct sim *s)
 
 /* --- a node that left --- */
 
+struct receipt {
+    uint64_t partitions, sessions, refused, moved;
+    uint64_t moved_sessions, moved_refused;
+    uint64_t of[SIM_PARTITIONS_MAX]; /* sessions, + 1; 0: not in it */
+};
+
+static bool read_pairs(struct cursor *cursor, struct value *map)
+{
+    return cursor_read(cursor, map) && map->type == VALUE_MAP;
+}
+
+static bool read_moved(struct cursor *cursor, struct receipt *out)
+{
+    struct value map, key, value;
+    uint64_t partition = SIM_PARTITIONS_MAX, sessions = 0;
+    if (!read_pairs(cursor, &map))
+        return false;
+    for (uint64_t i = 0; i < map.number; i++) {
+        if (!cursor_read(cursor, &key) || !cursor_read(cursor, &value))
+            return false;
+        if (span_is(key.text, "partition"))
+            partition = value.number;
+        else if (span_is(key.text, "sessions"))
+            sessions = value.number;
+        else if (span_is(key.text, "refused"))
+            out->moved_refused += value.number;
+    }
+    if (partition >= SIM_PARTITIONS_MAX)
+        return false;
+    out->of[partition] = sessions + 1;
+    out->moved_sessions += sessions;
+    out->moved++;
+    return true;
+}
+
+static bool read_receipt(struct span bytes, struct receipt *out)
+{
+    struct cursor cursor = cursor_of(bytes);
+    struct value map, key, value;
+    if (!read_pairs(&cursor, &map))
+        return false;
+    for (uint64_t i = 0; i < map.number; i++) {
+        if (!cursor_read(&cursor, &key) || !cursor_read(&cursor, &value))
+            return false;
+        if (span_is(key.text, "partitions"))
+            out->partitions = value.number;
+        else if (span_is(key.text, "sessions"))
+            out->sessions = value.number;
+        else if (span_is(key.text, "refused"))
+            out->refused = value.number;
+        else if (span_is(key.text, "moved"))
+            for (uint64_t m = 0; m < value.number; m++)
+                if (!read_moved(&cursor, out))
+                    return false;
+    }
+    return true;
+}
+
+/* What it released since it was asked is in its receipt, with as many sessions; where the answer was lost it does not
+ * know their number. */
+static void check_receipt(struct sim *s, const struct sim_node *node, const struct receipt *receipt)
+{
+    if (receipt->partitions != receipt->moved || receipt->sessions != receipt->moved_sessions ||
+        receipt->refused != receipt->moved_refused)
+        sim_broken(s, "drain", "the receipt of %s does not add up", node->name);
+    for (uint32_t p = 0; p < s->config.partitions; p++) {
+        const struct seen_partition *partition = &s->checks->partitions[p];
+        bool released = partition->released.at_us >= node->asked_us && partition->released.node == node->index &&
+                        partition->released.life == node->life;
+        if (released && !receipt->of[p])
+            sim_broken(s, "drain", "partition %u is missing in the receipt of %s", p, node->name);
+        else if (released && receipt->of[p] != 1 && receipt->of[p] != partition->released.sessions + 1)
+            sim_broken(s, "drain", "partition %u had %llu sessions, the receipt of %s says %llu", p,
+                       (unsigned long long)partition->released.sessions, node->name,
+                       (unsigned long long)receipt->of[p] - 1);
+    }
+}
+
 void checks_left(struct sim *s, struct sim_node *node)
 {
+    struct receipt receipt = {.partitions = 0};
+    struct buf bytes = {0};
+    if (!driver_receipt(node->driver, &bytes) || !read_receipt(buf_span(&bytes), &receipt))
+        sim_broken(s, "drain", "the receipt of %s cannot be read", node->name);
+    buf_fini(&bytes);
+    if (!s->checks->blind)
+        check_receipt(s, node, &receipt);
     for (uint32_t p = 0; p < s->config.partitions; p++)
         if (owner_of(s, p) == node)
             sim_broken(s, "hand-over", "%s has left and owns partition %u", node->name, p);
@@ -155,7 +260,7 @@ void checks_waits(struct sim *s, void *self, uint64_t word)
 {
     if (!somebody_works(s) || s->checks->blind)
         sim_disturbed(s);
-    uint64_t lease_us = s->config.lease_ms * (1000 + DRIFT_PERMIL);
+    uint64_t lease_us = s->config.wait_leases * s->config.lease_ms * (1000 + DRIFT_PERMIL);
     for (size_t i = 0; i < s->checks->sessions.count && !sim_is_broken(s); i++)
         look_at(s, s->checks->sessions.entries[i].value, lease_us);
     sim_at(s, LOOK_EVERY, checks_waits, self, word);

@@ -28,6 +28,7 @@ static void said_event(struct sim *s, struct span name, uint64_t seq, struct spa
     if (seq > 1 && !event->session->events[seq - 2]->published)
         sim_broken(s, "rule 5", "event %llu of %.*s is published before the one before it", (unsigned long long)seq,
                    SPAN_ARGS(name));
+    s->totals.repeated += event->published;
     event->published = true;
 }
 

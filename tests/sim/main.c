@@ -1,6 +1,7 @@
 /* sim: runs the scenarios, the seeds that once failed, and fresh seeds.
- *   sim [--seeds N] [--from N] [--seed N] [--verify] [-v]
- * --seed runs one seed alone and prints its whole trace with -v. --verify runs each seed twice and compares the traces.
+ *   sim [--seeds N] [--from N] [--seed N] [--story NAME] [--verify] [-v]
+ * --seed runs one seed alone and prints its whole trace with -v; --story tells one story alone, with its whole trace.
+ * --verify runs each seed twice and compares the traces.
  * Exit code: 0 all passed, 1 something failed or nothing ran, 2 usage. */
 #include <signal.h>
 #include <stdio.h>
@@ -66,7 +67,8 @@ static void run_load(struct sim *s)
         return;
     sim_run_for(s, SECOND);
     checks_end(s);
-    wait_until(s, checks_owned, "ownership");
+    if (wait_until(s, checks_owned, "ownership"))
+        wait_until(s, checks_wanted, "ownership");
 }
 
 static void run_once(struct sim *s, uint64_t seed, bool print)
@@ -127,21 +129,6 @@ static void run_seed(struct tally *t, uint64_t seed, bool verify, bool verbose, 
     free(s);
 }
 
-static void run_found_seeds(struct tally *t, bool verify, bool verbose)
-{
-    FILE *file = fopen(FOUND_SEEDS, "r");
-    char line[256];
-    if (!file)
-        return;
-    while (fgets(line, sizeof line, file)) {
-        char *end;
-        uint64_t seed = strtoull(line, &end, 10);
-        if (end != line)
-            run_seed(t, seed, verify, verbose, false);
-    }
-    fclose(file);
-}
-
 static void print_tally(const struct tally *t)
 {
     printf("\n%-45s %12s\n", "faults", "times");
@@ -165,6 +152,7 @@ static void print_tally(const struct tally *t)
         {"nodes that left", t->totals.left},
         {"partitions taken over", t->totals.taken_over},
         {"partitions handed over", t->totals.handed_over},
+        {"events published again", t->totals.repeated},
         {"waits for a run that ended", t->totals.waits},
         {"steps", t->totals.steps},
         {"virtual seconds", t->virtual_us / SECOND},
@@ -176,6 +164,7 @@ static void print_tally(const struct tally *t)
 
 struct options {
     uint64_t seeds, from, seed;
+    const char *story;
     bool one, verify, verbose;
 };
 
@@ -191,6 +180,8 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->from = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--seed") && value)
             o->seed = strtoull(value, NULL, 10), o->one = true;
+        else if (!strcmp(argv[i], "--story") && value)
+            o->story = value;
         else if (!strcmp(argv[i], "--verify"))
             o->verify = true, takes = false;
         else if (!strcmp(argv[i], "-v"))
@@ -202,6 +193,32 @@ static bool read_options(int argc, char **argv, struct options *o)
     return true;
 }
 
+static void tell_stories(struct tally *t, const struct options *o)
+{
+    struct telling how = {.only = o->story, .verbose = o->verbose};
+    size_t failed = 0;
+    t->passed += scenarios_run(&how, &failed);
+    t->passed += scenarios_owner_run(&how, &failed);
+    t->passed += scenarios_cluster_run(&how, &failed);
+    t->passed += scenarios_handover_run(&how, &failed);
+    t->failed += failed;
+}
+
+static void run_found_seeds(struct tally *t, const struct options *o)
+{
+    FILE *file = o->story ? NULL : fopen(FOUND_SEEDS, "r");
+    char line[256];
+    if (!file)
+        return;
+    while (fgets(line, sizeof line, file)) {
+        char *end;
+        uint64_t seed = strtoull(line, &end, 10);
+        if (end != line)
+            run_seed(t, seed, o->verify, o->verbose, false);
+    }
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -210,20 +227,15 @@ int main(int argc, char **argv)
     signal(SIGSEGV, die);
     signal(SIGABRT, die);
     if (!read_options(argc, argv, &o)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--from N] [--seed N] [--verify] [-v]\n");
+        fprintf(stderr, "usage: sim [--seeds N] [--from N] [--seed N] [--story NAME] [--verify] [-v]\n");
         return 2;
     }
     if (o.one) {
         run_seed(&t, o.seed, o.verify, true, o.verbose);
     } else {
-        size_t failed = 0;
-        t.passed += scenarios_run(&failed, o.verbose);
-        t.passed += scenarios_owner_run(&failed, o.verbose);
-        t.passed += scenarios_cluster_run(&failed, o.verbose);
-        t.passed += scenarios_handover_run(&failed, o.verbose);
-        t.failed += failed;
-        run_found_seeds(&t, o.verify, o.verbose);
-        for (uint64_t i = 0; i < o.seeds; i++)
+        tell_stories(&t, &o);
+        run_found_seeds(&t, &o);
+        for (uint64_t i = 0; i < o.seeds && !o.story; i++)
             run_seed(&t, o.from + i, o.verify, o.verbose, false);
     }
     print_tally(&t);

@@ -244,7 +244,7 @@ static const struct {
 #undef STORY
 };
 
-static bool run_story(size_t index, bool verbose)
+static bool run_story(size_t index, const struct telling *how)
 {
     struct sim_config config;
     sim_config_calm(&config);
@@ -255,22 +255,23 @@ static bool run_story(size_t index, bool verbose)
     if (sim_init(s, index + 1, &config))
         stories[index].run(s);
     bool good = !sim_is_broken(s);
-    if (!good || verbose)
-        printf("%sscenario %s: %s\n",
-               good      ? ""
-               : s->kept ? s->kept
-                         : "",
-               stories[index].name, good ? "passed" : s->broken);
+    if (!good || how->verbose || how->only)
+        printf("%sscenario %s: %s\n", (good && !how->only) || !s->kept ? "" : s->kept, stories[index].name,
+               good ? "passed" : s->broken);
     sim_fini(s);
     free(s);
     return good;
 }
 
-size_t scenarios_run(size_t *failed, bool verbose)
+size_t scenarios_run(const struct telling *how, size_t *failed)
 {
     size_t passed = 0;
-    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++)
-        passed += run_story(i, verbose);
-    *failed += sizeof stories / sizeof *stories - passed;
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
+        if (how->only && strcmp(how->only, stories[i].name) != 0)
+            continue;
+        bool good = run_story(i, how);
+        passed += good;
+        *failed += !good;
+    }
     return passed;
 }

@@ -24,6 +24,40 @@ static void waiting_work_of_a_dead_owner_runs_on_the_others_in_one_burst(struct 
     story_end(s, load);
 }
 
+/* Who should have them does not get them: the next in rank takes them a lease later. */
+static void what_the_first_in_rank_cannot_claim_the_next_one_does(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    story_settle(s);
+    size_t dead = story_richest(s), lame = (dead + 1) % s->config.nodes;
+    story_send_for(s, load, 6 * SECOND);
+    sim_run_for(s, SECOND);
+    sim_fail_node_call(s, FAULT_STORE_REFUSES, lame, SCRIPT_CLAIM, 1000);
+    sim_node_crash(s, dead);
+    sim_node_gone(s, dead);
+    sim_run_for(s, 2 * STORY_LEASE + 400 * MILLISECOND);
+    story_expect(s, "partitions of the dead owner", story_owned(s, dead), 0);
+    sim_fail(s, FAULT_STORE_REFUSES, 0, 0);
+    story_end(s, load);
+}
+
+/* The store's clock falls back so far that leases seem to last for ever: a dead owner's counter stands still. */
+static void a_dead_owner_is_followed_though_the_clock_of_the_store_is_wrong(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    s->config.wait_leases = 3;
+    story_settle(s);
+    size_t dead = story_richest(s);
+    story_send_for(s, load, 10 * SECOND);
+    sim_run_for(s, SECOND);
+    sim_store_clock_back(s, 30 * SECOND);
+    sim_node_crash(s, dead);
+    sim_node_gone(s, dead);
+    sim_run_for(s, 3 * STORY_LEASE);
+    story_expect(s, "partitions of the dead owner", story_owned(s, dead), 0);
+    story_end(s, load);
+}
+
 static void an_owner_paused_beyond_its_lease_comes_back_under_load(struct sim *s)
 {
     struct story_load *load = story_load_new(s, "counter", ONE);
@@ -141,6 +175,45 @@ static void a_run_that_does_not_end_is_cancelled_and_runs_again_without_an_attem
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 2);
 }
 
+static void ask_to_drain(struct sim *s, size_t node, const char *id)
+{
+    struct mk_command command = {.h = {.id = span_of(id), .ts = 1},
+                                 .op = MK_OP_DRAIN,
+                                 .op_text = span_of(mk_op_name(MK_OP_DRAIN)),
+                                 .reply_to = SPAN_LIT("c1")};
+    struct topic topic = {.class = TOPIC_NODE, .name = span_of(s->nodes[node]->name)};
+    char text[TOPIC_BYTES_MAX + 1];
+    struct buf frame = {0};
+    buf_append(&frame, text, topic_write(text, sizeof text, &topic));
+    command_pack(&frame, &command);
+    sim_bus_send(s, s->config.nodes, buf_span(&frame));
+    buf_fini(&frame);
+}
+
+static void a_drain_is_answered_once_everything_is_handed_over(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "echo", ONE);
+    story_settle(s);
+    story_send_for(s, load, 3 * SECOND);
+    sim_run_for(s, SECOND);
+    size_t node = story_richest(s), owned = story_owned(s, node);
+    uint64_t before = story_moves(s);
+    sim_run_for(s, 5 * MILLISECOND);
+    ask_to_drain(s, node, "drain-1");
+    sim_run_for(s, MILLISECOND);
+    ask_to_drain(s, node, "drain-2"); /* somebody else asks, too */
+    story_await_said(s, "has left");
+    sim_run_for(s, 20 * MILLISECOND);
+    story_expect(s, "partitions that moved", story_moves(s) - before, owned);
+    sim_expect(s, "given away");
+    sim_expect(s, "command drain-1 of : ok");
+    sim_expect(s, "command drain-2 of : ok");
+    sim_expect(s, "has left");
+    story_await_all(s, load);
+    story_expect_smooth(s, load);
+    story_end(s, load);
+}
+
 /* --- joining --- */
 
 static void a_node_that_joins_gets_its_share_and_nothing_else_moves(struct sim *s)
@@ -232,7 +305,9 @@ static void a_higher_fence_is_heard_and_the_store_knows_nothing_of_it(struct sim
     say_owned(s, partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS), lease->history, told, lease->sequence);
     sim_run_for(s, 2 * SECOND);
     story_expect(s, "partitions that moved", story_moves(s) - before, 0);
-    sim_node_crash(s, story_owner(s, "counter-0")); /* the next fence is above what was heard */
+    size_t owner = story_owner(s, "counter-0");
+    sim_node_crash(s, owner); /* the next fence is above what was heard */
+    sim_node_gone(s, owner);
     story_await_all(s, load);
     if (lease->fence <= told)
         sim_broken(s, "scenario", "the fence %llu is not above the one heard", (unsigned long long)lease->fence);
@@ -274,6 +349,49 @@ static void a_store_that_lost_its_tail_under_its_owner_is_reported(struct sim *s
         sim_broken(s, "L26", "an input was answered over a store that lost its tail");
 }
 
+/* The owner, not heard any more, commits; the store forgets it, and another begins below. When it comes back it is the
+ * only one that knows. */
+static void a_store_that_lost_its_tail_and_went_to_another_is_reported_by_who_knows_more(struct sim *s)
+{
+    story_settle(s);
+    story_first_input(s, "counter-0");
+    size_t owner = story_owner(s, "counter-0");
+    sim_store_remember(s);
+    sim_bus_cut_ways(s, owner, WAY_OUT);
+    uint64_t before = checks_completions(s, "counter-0");
+    struct item *second = sim_send(s, "counter-0", ONE);
+    sim_run_for(s, 200 * MILLISECOND);
+    story_expect_completions(s, "counter-0", before + 1);
+    s->checks->blind = true;
+    sim_store_cut(s, owner, true);
+    sim_store_forget(s);
+    story_await(s, second); /* of the other, which knows nothing of its first life */
+    sim_run_for(s, STORY_LEASE);
+    sim_expect_none(s, "suspended");
+    sim_bus_cut(s, owner, false);
+    sim_store_cut(s, owner, false);
+    story_await_said(s, sim_text(s, "%s > holds and does not work on partition", s->nodes[owner]->name).at);
+    sim_expect(s, "ERROR partition suspended");
+    sim_expect(s, "ERROR session suspended");
+    story_await(s, sim_send(s, "counter-0", ONE)); /* the other goes on */
+}
+
+/* The same, but nothing was lost: the other began where it ended. */
+static void an_owner_that_was_cut_off_drops_what_another_has_taken_whole(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
+    story_settle(s);
+    story_send_for(s, load, 8 * SECOND);
+    sim_run_for(s, SECOND);
+    size_t owner = story_richest(s);
+    sim_store_cut(s, owner, true);
+    sim_run_for(s, 3 * STORY_LEASE);
+    sim_store_cut(s, owner, false);
+    story_end(s, load);
+    sim_expect(s, "partitions lost");
+    sim_expect_none(s, "suspended");
+}
+
 /* The owner died; another claims over a store that is behind what the dead one said on the bus. */
 static void a_store_that_lost_its_tail_is_reported_by_the_next_owner(struct sim *s)
 {
@@ -296,12 +414,15 @@ static void a_store_that_lost_its_tail_is_reported_by_the_next_owner(struct sim 
 static const struct story stories[] = {
 #define STORY(nodes, name) {#name, nodes, name}
     STORY(3, waiting_work_of_a_dead_owner_runs_on_the_others_in_one_burst),
+    STORY(3, what_the_first_in_rank_cannot_claim_the_next_one_does),
+    STORY(3, a_dead_owner_is_followed_though_the_clock_of_the_store_is_wrong),
     STORY(3, an_owner_paused_beyond_its_lease_comes_back_under_load),
     STORY(3, the_runs_of_a_paused_owner_are_dead_when_others_take_over),
     STORY(3, two_nodes_leave_one_after_the_other_under_load),
     STORY(5, all_but_one_leave_at_once),
     STORY(1, the_last_node_leaves_and_its_work_is_found_when_it_comes_back),
     STORY(3, everybody_leaves_at_once),
+    STORY(3, a_drain_is_answered_once_everything_is_handed_over),
     STORY(2, a_run_that_does_not_end_is_cancelled_and_runs_again_without_an_attempt),
     STORY(3, a_node_that_hears_nothing_gives_its_partitions_away),
     STORY(3, a_node_that_is_not_heard_gives_its_partitions_away),
@@ -311,6 +432,8 @@ static const struct story stories[] = {
     STORY(3, an_old_owner_is_heard_and_nothing_follows),
     STORY(2, a_store_that_lost_its_tail_under_its_owner_is_reported),
     STORY(2, a_store_that_lost_its_tail_is_reported_by_the_next_owner),
+    STORY(2, a_store_that_lost_its_tail_and_went_to_another_is_reported_by_who_knows_more),
+    STORY(3, an_owner_that_was_cut_off_drops_what_another_has_taken_whole),
 #undef STORY
 };
 
@@ -328,8 +451,8 @@ static const struct story joining[] = {
 #undef STORY
 };
 
-size_t scenarios_cluster_run(size_t *failed, bool verbose)
+size_t scenarios_cluster_run(const struct telling *how, size_t *failed)
 {
-    return stories_tell(stories, sizeof stories / sizeof *stories, story_config_cluster, failed, verbose) +
-           stories_tell(joining, sizeof joining / sizeof *joining, config_joining, failed, verbose);
+    return stories_tell(stories, sizeof stories / sizeof *stories, story_config_cluster, STORY_TELLINGS, how, failed) +
+           stories_tell(joining, sizeof joining / sizeof *joining, config_joining, STORY_TELLINGS, how, failed);
 }

@@ -2,6 +2,7 @@
  * refused. Each is told with several seeds, and all invariants watch. */
 #include "codec/message.h"
 #include "codec/topic.h"
+#include "node/core/crc16.h"
 #include "tests/sim/story.h"
 
 /* --- hand-over, disturbed --- */
@@ -103,6 +104,44 @@ static void a_release_is_refused_for_a_while(struct sim *s)
     story_end(s, load);
 }
 
+/* --- what was begun is finished first --- */
+
+/* What the old owner has taken is answered and published by it, however slow the store. */
+static void slow_commits_are_waited_for(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "echo", ONE);
+    story_settle(s);
+    s->config.slow_ms = 60;
+    s->rate[FAULT_STORE_SLOW] = 300000;
+    for (size_t i = 0; i < 3; i++)
+        story_send_for(s, load, 3 * SECOND);
+    sim_run_for(s, SECOND);
+    sim_node_leave(s, story_richest(s));
+    story_await_said(s, "has left");
+    story_await_all(s, load);
+    s->rate[FAULT_STORE_SLOW] = 0;
+    story_expect_smooth(s, load);
+    story_expect(s, "events published again", s->totals.repeated, 0);
+    story_end(s, load);
+}
+
+/* A renewal comes so late that for a moment nothing may leave; just then the node is to leave. */
+static void what_waits_for_a_safe_lease_leaves_before_its_partition(struct sim *s)
+{
+    struct story_load *load = story_load_new(s, "echo", ONE);
+    story_settle(s);
+    size_t owner = story_richest(s);
+    sim_fail_node_call(s, FAULT_STORE_REFUSES, owner, SCRIPT_RENEW, 6);
+    story_await_said(s, "renew of"); /* refused, six times, every 100 ms */
+    for (size_t i = 0; i < 4; i++)
+        story_send_for(s, load, 2 * SECOND);
+    sim_run_for(s, 540 * MILLISECOND + sim_between(s, 0, 60) * MILLISECOND);
+    sim_node_leave(s, owner);
+    story_await_said(s, "has left");
+    story_end(s, load);
+    story_expect(s, "events published again", s->totals.repeated, 0);
+}
+
 /* Heartbeats that say this of any partition; one in so many gets through. */
 struct muffle {
     enum said what;
@@ -134,17 +173,44 @@ static bool muffled(struct sim *s, size_t from, size_t to, struct span frame)
     return !muffle->one_in || ++muffle->heard % muffle->one_in;
 }
 
-static void leave_muffled(struct sim *s, enum said what, unsigned one_in)
+static void muffle(struct sim *s, enum said what, unsigned one_in)
 {
-    struct story_load *load = story_load_new(s, "counter", ONE);
     struct muffle *muffle = sim_alloc(s, sizeof *muffle);
     *muffle = (struct muffle){.what = what, .one_in = one_in};
     s->story = muffle;
     sim_bus_lose(s, muffled);
+}
+
+static void leave_muffled(struct sim *s, enum said what, unsigned one_in)
+{
+    struct story_load *load = story_load_new(s, "counter", ONE);
     size_t owner;
+    muffle(s, what, one_in);
     begin_leave(s, load, &owner);
     story_await_said(s, "has left");
     story_end(s, load);
+}
+
+/* An owner that may not renew is passed over. Who claims its partitions wants to give them back, since it is a member,
+ * before it has read their sessions; then that one leaves. */
+static void a_hand_over_is_called_off_and_a_run_that_was_found_starts_after_all(struct sim *s)
+{
+    story_settle(s);
+    struct item *item = sim_send(s, "sleep-2", SPAN_LIT("\xcd\x0f\xa0")); /* 4 s */
+    story_await_said(s, "starts run");
+    size_t old = story_owner(s, "sleep-2");
+    sim_fail_node_call(s, FAULT_STORE_REFUSES, old, SCRIPT_RENEW, 100);
+    while (!sim_is_broken(s) && story_owner(s, "sleep-2") == old && sim_step(s))
+        ;
+    sim_fail_node_call(s, FAULT_STORE_REFUSES, story_owner(s, "sleep-2"), SCRIPT_LOAD, 4); /* read again each 100 ms */
+    muffle(s, SAID_EXPECTING, 0);
+    uint32_t partition = partition_of(SPAN_LIT("sleep-2"), s->config.partitions);
+    story_await_said(s, sim_text(s, "offers partition %u to %s", partition, s->nodes[old]->name).at);
+    sim_run_for(s, 150 * MILLISECOND);
+    sim_node_leave(s, old);
+    sim_node_gone(s, old);
+    story_await(s, item);
+    story_expect_completions(s, "sleep-2", 1);
 }
 
 static void most_offers_are_lost(struct sim *s)
@@ -198,6 +264,9 @@ static const struct story stories[] = {
     STORY(3, the_owner_is_paused_while_it_settles),
     STORY(3, the_answer_to_a_release_is_lost),
     STORY(3, a_release_is_refused_for_a_while),
+    STORY(3, slow_commits_are_waited_for),
+    STORY(3, what_waits_for_a_safe_lease_leaves_before_its_partition),
+    STORY(3, a_hand_over_is_called_off_and_a_run_that_was_found_starts_after_all),
     STORY(3, most_offers_are_lost),
     STORY(3, no_offer_is_heard),
     STORY(3, most_acknowledgements_are_lost),
@@ -208,7 +277,7 @@ static const struct story stories[] = {
 #undef STORY
 };
 
-size_t scenarios_handover_run(size_t *failed, bool verbose)
+size_t scenarios_handover_run(const struct telling *how, size_t *failed)
 {
-    return stories_tell(stories, sizeof stories / sizeof *stories, story_config_cluster, failed, verbose);
+    return stories_tell(stories, sizeof stories / sizeof *stories, story_config_cluster, STORY_TELLINGS, how, failed);
 }

@@ -5,7 +5,8 @@
 #include "node/core/crc16.h"
 #include "tests/sim/story.h"
 
-#define LEASE (1 * SECOND) /* as sim_config_calm says */
+#define TELLINGS 8
+#define LEASE    (1 * SECOND) /* as sim_config_calm says */
 
 /* --- two nodes --- */
 
@@ -223,7 +224,7 @@ static const struct story stories[] = {
 #undef STORY
 };
 
-size_t scenarios_owner_run(size_t *failed, bool verbose)
+size_t scenarios_owner_run(const struct telling *how, size_t *failed)
 {
-    return stories_tell(stories, sizeof stories / sizeof *stories, sim_config_calm, failed, verbose);
+    return stories_tell(stories, sizeof stories / sizeof *stories, sim_config_calm, TELLINGS, how, failed);
 }

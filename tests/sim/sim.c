@@ -287,10 +287,11 @@ static bool plan_strikes(struct fault_plan *plan)
     return true;
 }
 
-bool sim_fault_on_call(struct sim *s, enum fault fault, enum script script)
+bool sim_fault_on_call(struct sim *s, enum fault fault, const struct sim_node *node, enum script script)
 {
     struct fault_plan *plan = &s->plan[fault];
-    bool planned = (!plan->one_script || plan->script == script) && plan_strikes(plan);
+    bool meant = (!plan->one_script || plan->script == script) && (!plan->node || plan->node == node);
+    bool planned = meant && plan_strikes(plan);
     if (!planned && !sim_chance(s, s->rate[fault]))
         return false;
     s->struck[fault]++;
@@ -299,7 +300,7 @@ bool sim_fault_on_call(struct sim *s, enum fault fault, enum script script)
 
 bool sim_fault(struct sim *s, enum fault fault)
 {
-    return sim_fault_on_call(s, fault, SCRIPT_COUNT);
+    return sim_fault_on_call(s, fault, NULL, SCRIPT_COUNT);
 }
 
 void sim_fail(struct sim *s, enum fault fault, unsigned skip, unsigned count)
@@ -310,6 +311,12 @@ void sim_fail(struct sim *s, enum fault fault, unsigned skip, unsigned count)
 void sim_fail_call(struct sim *s, enum fault fault, enum script script, unsigned skip, unsigned count)
 {
     s->plan[fault] = (struct fault_plan){.skip = skip, .count = count, .one_script = true, .script = script};
+}
+
+void sim_fail_node_call(struct sim *s, enum fault fault, size_t node, enum script script, unsigned count)
+{
+    s->plan[fault] =
+        (struct fault_plan){.count = count, .one_script = true, .script = script, .node = s->nodes[node]};
 }
 
 void sim_heal(struct sim *s)
@@ -339,8 +346,10 @@ void sim_config_calm(struct sim_config *config)
         .clients = 1,
         .sessions = 1,
         .hubs = 1,
+        .wait_leases = 1,
         .partitions = 4,
         .groups = 1,
+        .slow_ms = 1000,
         .lease_ms = 1000,
         .heartbeat_ms = 500,
         .idle_evict_ms = 60000,
@@ -374,8 +383,10 @@ static void draw_config(struct sim *s, size_t nodes)
         .clients = sim_between(s, 2, SIM_CLIENTS_MAX),
         .inputs = sim_between(s, 40, nodes < 4 ? 200 : 120),
         .sessions = sim_between(s, 2, 16),
+        .slow_ms = 1000,
         .load_us = sim_between(s, 4, 16) * SECOND,
         .hubs = sim_between(s, 1, 2),
+        .wait_leases = 1,
         .partitions = (uint32_t)1 << sim_below(s, nodes > 1 ? 6 : 5),
         .groups = (uint32_t)sim_between(s, 1, 2),
         .lease_ms = sim_between(s, 500, 3000),

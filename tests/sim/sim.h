@@ -74,6 +74,7 @@ struct fault_plan {
     unsigned skip, count;
     bool one_script; /* store faults: only calls of `script` are chances */
     enum script script;
+    const struct sim_node *node; /* store faults: only its calls are; NULL: everybody's */
 };
 
 /* --- what a simulation is made of --- */
@@ -81,8 +82,10 @@ struct fault_plan {
 struct sim_config {
     size_t nodes, clients, inputs, sessions;
     size_t absent; /* so many of the nodes, the last ones, are not started with the others */
+    uint64_t slow_ms; /* a slow call takes at most so long */
     uint64_t load_us; /* inputs are sent over this time; faults strike during it */
     size_t hubs; /* of the bus: one, or more */
+    uint64_t wait_leases; /* so many until somebody takes over: 1, but where the store's clock is wrong */
     uint32_t partitions, groups;
     uint64_t lease_ms, heartbeat_ms, idle_evict_ms, finish_ms;
     uint32_t rate[FAULT_COUNT]; /* per million chances */
@@ -106,6 +109,7 @@ struct queue {
 struct totals {
     uint64_t inputs, commands, accepted, completions, events, commits, calls, runs, crashes, left, frames, steps;
     uint64_t taken_over, handed_over; /* changes of owner: after an expiry; after a release */
+    uint64_t repeated;                /* events published more than once */
     uint64_t waits;                   /* ended waits of sessions with work that nobody did */
 };
 
@@ -168,9 +172,10 @@ struct span sim_copy(struct sim *s, struct span bytes);
 struct span sim_text(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool sim_fault(struct sim *s, enum fault fault); /* does it strike now? */
-bool sim_fault_on_call(struct sim *s, enum fault fault, enum script script);
+bool sim_fault_on_call(struct sim *s, enum fault fault, const struct sim_node *node, enum script script);
 void sim_fail(struct sim *s, enum fault fault, unsigned skip, unsigned count);
 void sim_fail_call(struct sim *s, enum fault fault, enum script script, unsigned skip, unsigned count);
+void sim_fail_node_call(struct sim *s, enum fault fault, size_t node, enum script script, unsigned count);
 void sim_heal(struct sim *s); /* no fault strikes any more; cut, paused and dead nodes come back, but those for good */
 void sim_disturbed(struct sim *s); /* waits are counted from here on */
 
@@ -191,6 +196,7 @@ struct sim_node {
     uint64_t life;         /* counts its starts; what belongs to an earlier one is dropped */
     bool paused;
     bool leaving; /* asked to; ends with driver_status.left */
+    uint64_t asked_us;
     bool gone;    /* for good */
     uint64_t clock_us, clock_at_us; /* own clock: clock_us at clock_at_us, and on from there at clock_rate */
     uint32_t clock_rate;            /* of the true rate, per million */
@@ -337,18 +343,25 @@ void checks_commanded(struct sim *s, struct span session, enum mk_op op); /* a c
 void checks_quiet(struct sim *s);                                         /* P8: nothing that could run waits */
 void checks_end(struct sim *s);
 void checks_waits(struct sim *s, void *self, uint64_t word); /* every 20 ms: nobody waits longer than is stated */
-void checks_left(struct sim *s, struct sim_node *node);      /* it says that it has left */
+void checks_left(struct sim *s, struct sim_node *node);      /* it says that it has left: its receipt adds up */
+void checks_failed(struct sim *s, struct span session, const struct span *inputs, size_t count); /* a run of these */
 bool checks_owned(struct sim *s);                            /* every partition is owned by exactly one living node */
 bool checks_wanted(struct sim *s);                           /* by the one with the highest rendezvous hash */
 uint64_t checks_completions(const struct sim *s, const char *session);
 uint64_t checks_attempts(struct sim *s, const char *session); /* of its first active input, as stored */
 uint64_t checks_starts(const struct sim *s, const char *session); /* runs started, repeats included */
 
-/* --- scenarios.c --- */
+/* --- scenarios*.c --- */
 
-size_t scenarios_run(size_t *failed, bool verbose);       /* how many passed; adds to *failed */
-size_t scenarios_owner_run(size_t *failed, bool verbose);   /* scenarios_owner.c; the same */
-size_t scenarios_cluster_run(size_t *failed, bool verbose);  /* scenarios_cluster.c; the same */
-size_t scenarios_handover_run(size_t *failed, bool verbose); /* scenarios_handover.c; the same */
+struct telling {
+    const char *only; /* the story of this name, with its whole trace; NULL: all */
+    bool verbose;
+};
+
+/* How many stories passed; adds to *failed. */
+size_t scenarios_run(const struct telling *how, size_t *failed);
+size_t scenarios_owner_run(const struct telling *how, size_t *failed);
+size_t scenarios_cluster_run(const struct telling *how, size_t *failed);
+size_t scenarios_handover_run(const struct telling *how, size_t *failed);
 
 #endif

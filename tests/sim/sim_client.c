@@ -14,9 +14,9 @@
 enum item_state { ITEM_OPEN, ITEM_ACCEPTED, ITEM_CLOSED };
 
 struct item {
-    struct item *next;
+    struct item *next, *next_repeat; /* repeat: deduplicated to another */
     struct client *client;
-    bool is_command, conflicted;
+    bool is_command, conflicted, repeats;
     enum item_state state;
     struct mk_input input;
     struct mk_command command;
@@ -32,6 +32,7 @@ struct client {
     uint64_t frames[2]; /* numbered apart: in/, ctl/ */
     uint64_t next_id, planned;
     struct item *items, **items_end;
+    struct item *repeats;
     struct item *last_input; /* what commands that name an input mean */
 };
 
@@ -501,6 +502,17 @@ static void refused(struct item *item, const struct mk_admission *answer)
         close_item(item, mk_err_code(answer->reason));
 }
 
+static void stands_for(struct item *item, struct span existing)
+{
+    struct client *c = item->client;
+    if (!item->repeats) {
+        item->repeats = true;
+        item->next_repeat = c->repeats;
+        c->repeats = item;
+    }
+    item->existing = sim_copy(c->sim, existing);
+}
+
 static void take_admission(struct client *c, struct span map)
 {
     struct mk_admission answer;
@@ -517,7 +529,9 @@ static void take_admission(struct client *c, struct span map)
         return;
     }
     if (answer.outcome == MK_DEDUPLICATED && span_given(answer.existing) && !span_equal(answer.existing, item->id))
-        item->existing = sim_copy(c->sim, answer.existing);
+        stands_for(item, answer.existing);
+    if (answer.outcome == MK_ACCEPTED) /* for itself: what it was a repeat of, an ephemeral one, is forgotten */
+        item->existing = (struct span){NULL, 0};
     if (item->state == ITEM_OPEN)
         item->state = ITEM_ACCEPTED;
     if (c->sim->clients->woken && answer.outcome == MK_ACCEPTED && !item->input.wake)
@@ -538,11 +552,12 @@ static void take_completion(struct client *c, struct span map)
         sim_broken(c->sim, "P10", "a completion cannot be read: %s", note.text);
         return;
     }
-    for (struct item *item = c->items; item; item = item->next) {
-        bool meant = span_equal(item->id, answer.input) || span_equal(item->existing, answer.input);
-        if (meant && !item->is_command && span_equal(item->session, answer.session))
+    struct item *first = item_of(c->sim, answer.session, answer.input);
+    if (first && first->client == c && !first->is_command)
+        close_item(first, mk_outcome_name(answer.outcome));
+    for (struct item *item = c->repeats; item; item = item->next_repeat)
+        if (span_equal(item->existing, answer.input) && span_equal(item->session, answer.session))
             close_item(item, mk_outcome_name(answer.outcome));
-    }
 }
 
 static void take_result(struct client *c, struct span map)
@@ -553,14 +568,13 @@ static void take_result(struct client *c, struct span map)
         sim_broken(c->sim, "P10", "a result cannot be read: %s", note.text);
         return;
     }
-    for (struct item *item = c->items; item; item = item->next) {
-        if (!item->is_command || item->state == ITEM_CLOSED || !span_equal(item->id, answer.re))
-            continue;
-        bool later = !answer.ok && (answer.error == MK_ERR_UNAVAILABLE || answer.error == MK_ERR_OVERLOADED ||
-                                    answer.error == MK_ERR_LEASE_LOST || answer.error == MK_ERR_STOPPING);
-        if (!later)
-            close_item(item, answer.ok ? "ok" : mk_err_code(answer.error));
-    }
+    struct item *item = item_of(c->sim, answer.session, answer.re);
+    if (!item || item->client != c || !item->is_command || item->state == ITEM_CLOSED)
+        return;
+    bool later = !answer.ok && (answer.error == MK_ERR_UNAVAILABLE || answer.error == MK_ERR_OVERLOADED ||
+                                answer.error == MK_ERR_LEASE_LOST || answer.error == MK_ERR_STOPPING);
+    if (!later)
+        close_item(item, answer.ok ? "ok" : mk_err_code(answer.error));
 }
 
 static void take_message(struct sim *s, size_t client, struct span map)

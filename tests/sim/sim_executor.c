@@ -1,9 +1,10 @@
 /* Executors on virtual time: what the builtins answer (node/builtin.h), and what executors do wrong: fail, hang until
  * cancelled or past their deadline, answer twice, or answer for a node that died meanwhile. They die with their node,
- * and when it no longer tells their supervisor that its leases are safe (rule 12). */
+ * and when it no longer tells their supervisor that its leases are safe (rule 12): the node is told nothing of that, and
+ * the same run begins anew when they are safe again. */
 #include "node/builtin.h"
 #include "node/core/crc16.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/invariants.h"
 
 #define HANG_US_MAX (8 * SECOND) /* then the run's own deadline ends it */
 
@@ -14,7 +15,11 @@ struct sim_run {
     struct span session;
     struct mk_id id;
     bool hangs, sleeps, told; /* told: to end */
+    bool starved;             /* it died with the lease: to begin anew */
+    uint64_t takes_us, start; /* start: counts its beginnings */
     bool ended, late;         /* late: its node died, the result arrives all the same */
+    struct span *inputs; /* their ids */
+    size_t input_count;
     struct run_done done;
 };
 
@@ -39,6 +44,8 @@ static void deliver(struct sim *s, struct sim_run *run)
 {
     sim_trace(s, run->node->name, "run %.8s of %.*s ends%s", run->id.text, SPAN_ARGS(run->session),
               run->late ? ", in the life of another" : "");
+    if (run->done.end == RUN_FAILED)
+        checks_failed(s, run->session, run->inputs, run->input_count);
     sim_node_run_done(run->node, run->session, &run->done);
     if (sim_fault(s, FAULT_RUN_TWICE))
         sim_node_run_done(run->node, run->session, &run->done);
@@ -54,11 +61,10 @@ static void ended(struct sim *s, struct sim_run *run)
     s->executors->running--;
 }
 
-static void end(struct sim *s, void *self, uint64_t word)
+static void end(struct sim *s, void *self, uint64_t start)
 {
-    (void)word;
     struct sim_run *run = self;
-    if (run->ended && !run->late)
+    if ((run->ended && !run->late) || run->start != start)
         return;
     if (!run->ended)
         ended(s, run);
@@ -82,11 +88,10 @@ void sim_executors_die(struct sim *s, size_t node)
         if (run->node->index != node)
             continue;
         ended(s, run);
-        run->late = !run->hangs && sim_fault(s, FAULT_RUN_LATE);
+        run->late = !run->hangs && !run->starved && sim_fault(s, FAULT_RUN_LATE);
     }
 }
 
-/* The node learns of it as of any child that died. */
 static void starve(struct sim *s, void *self, uint64_t life)
 {
     struct sim_node *node = self;
@@ -97,9 +102,39 @@ static void starve(struct sim *s, void *self, uint64_t life)
         if (run->node != node)
             continue;
         s->struck[FAULT_RUN_STARVED]++;
-        if (!run->told)
-            end_as(run, RUN_FAILED, SPAN_LIT("the executor died with the lease of its node"));
-        end(s, run, 0);
+        sim_trace(s, node->name, "run %.8s of %.*s dies with the lease", run->id.text, SPAN_ARGS(run->session));
+        if (run->told) {
+            end(s, run, run->start);
+            continue;
+        }
+        run->starved = true;
+        run->start++;
+    }
+}
+
+/* A session is one line of runs: the next begins when the one before it has ended, or has been told to; on another
+ * node, when it has ended or died. */
+static void check_alone(const struct sim_node *node, const struct sim_run *but, struct span session, struct span id)
+{
+    for (const struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
+        bool may = run == but || run->starved || (run->node == node && run->told);
+        if (!may && span_equal(run->session, session))
+            sim_broken(node->sim, run->node == node ? "P5" : "rule 12",
+                       "run %.8s of %.*s starts on %s while run %.8s goes on on %s", id.at, SPAN_ARGS(session),
+                       node->name, run->id.text, run->node->name);
+    }
+}
+
+static void begin_anew(struct sim *s, struct sim_node *node)
+{
+    for (struct sim_run *run = s->executors->runs; run; run = run->next) {
+        if (run->node != node || !run->starved || run->told)
+            continue;
+        run->starved = false;
+        sim_trace(s, node->name, "run %.8s of %.*s begins anew", run->id.text, SPAN_ARGS(run->session));
+        checks_owner(s, node, run->session, "begins a run anew");
+        check_alone(node, run, run->session, id_span(&run->id));
+        sim_at(s, run->takes_us, end, run, run->start);
     }
 }
 
@@ -109,6 +144,8 @@ void sim_executors_feed(struct sim *s, size_t index, uint64_t until_us)
     if (!node->driver || node->fed_us == until_us)
         return;
     node->fed_us = until_us;
+    if (until_us > s->now_us)
+        begin_anew(s, node);
     if (until_us != UINT64_MAX)
         sim_at(s, until_us > s->now_us ? until_us - s->now_us : 0, starve, node, node->life);
 }
@@ -119,7 +156,7 @@ size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t 
     for (const struct sim_run *run = s->executors->runs; run; run = run->next) {
         bool meant = span_given(session) ? span_equal(run->session, session)
                                          : partition_of(run->session, s->config.partitions) == partition;
-        count += meant && !run->node->paused;
+        count += meant && !run->node->paused && !run->starved;
     }
     return count;
 }
@@ -166,20 +203,6 @@ static struct sim_run *find(struct sim_node *node, struct span session, struct s
     return NULL;
 }
 
-/* A session is one line of runs: the next begins when the one before it has ended, or has been told to; on another
- * node, when it has ended. */
-static void check_alone(struct sim_node *node, const struct run_request *request)
-{
-    for (const struct sim_run *run = node->sim->executors->runs; run; run = run->next)
-        if (run->node != node && span_equal(run->session, request->session))
-            sim_broken(node->sim, "rule 12", "run %.8s of %.*s starts while run %.8s goes on on %s",
-                       request->run->id.text, SPAN_ARGS(request->session), run->id.text, run->node->name);
-    const struct sim_run *other = find(node, request->session, (struct span){0});
-    if (other && !other->told)
-        sim_broken(node->sim, "P5", "run %.8s of %.*s starts while run %.8s goes on", request->run->id.text,
-                   SPAN_ARGS(request->session), other->id.text);
-}
-
 static void start(void *self, const struct run_request *request)
 {
     struct sim_node *node = self;
@@ -187,11 +210,14 @@ static void start(void *self, const struct run_request *request)
     if (!sim_node_may_act(node))
         return;
     checks_started(s, node, request);
-    check_alone(node, request);
+    check_alone(node, NULL, request->session, id_span(&request->run->id));
     struct sim_run *run = sim_alloc(s, sizeof *run);
     *run = (struct sim_run){.node = node, .life = node->life, .id = request->run->id, .next = s->executors->runs};
     run->session = sim_copy(s, request->session);
     run->sleeps = builtin_of(request->executor) == BUILTIN_SLEEP;
+    run->inputs = sim_alloc(s, request->input_count * sizeof *run->inputs);
+    for (size_t i = 0; i < request->input_count; i++)
+        run->inputs[run->input_count++] = sim_copy(s, request->inputs[i].input->h.id);
     s->executors->runs = run;
     s->executors->running++;
     uint64_t us = apply(s, request, run);
@@ -202,14 +228,15 @@ static void start(void *self, const struct run_request *request)
         us = sim_between(s, SECOND, HANG_US_MAX);
         end_as(run, RUN_FAILED, SPAN_LIT("the run outlived its deadline"));
     }
-    sim_at(s, us, end, run, 0);
+    run->takes_us = us;
+    sim_at(s, us, end, run, run->start);
 }
 
 static void end_soon(struct sim *s, struct sim_run *run)
 {
     run->told = true;
     end_as(run, RUN_CANCELLED, (struct span){0});
-    sim_at(s, sim_between(s, 1, 30) * MILLISECOND, end, run, 0);
+    sim_at(s, sim_between(s, 1, 30) * MILLISECOND, end, run, run->start);
 }
 
 /* A boundary comes only in those that sleep; the others run to their end. */

@@ -177,6 +177,7 @@ void sim_node_leave(struct sim *s, size_t index)
         return;
     sim_trace(s, node->name, "is asked to leave");
     node->leaving = true;
+    node->asked_us = s->now_us;
     sim_disturbed(s);
     struct hand *hand = sim_alloc(s, sizeof *hand);
     hand->type = HAND_LEAVE;
@@ -187,6 +188,11 @@ static void leave_when_done(struct sim *s, struct sim_node *node)
 {
     struct driver_status status;
     driver_status(node->driver, &status);
+    if (status.leaving && !node->leaving) { /* by a command */
+        node->leaving = true;
+        node->asked_us = s->now_us;
+        sim_disturbed(s);
+    }
     if (!status.left)
         return;
     sim_trace(s, node->name, "has left");
@@ -306,8 +312,7 @@ static void turn(struct sim *s, void *self, uint64_t life)
     node->calls_to_death = -1;
     checks_turn(s, node);
     sim_executors_feed(s, node->index, sim_node_when_us(node, driver_safe_until_ms(node->driver)));
-    if (node->leaving)
-        leave_when_done(s, node);
+    leave_when_done(s, node);
     if (node->driver)
         plan_tick(node);
 }

@@ -323,18 +323,18 @@ static void arrive(struct sim *s, void *self, uint64_t fate)
 }
 
 /* Every fault is asked for at every call, so that a plan counts calls. */
-static enum fate fate_of(struct sim *s, enum script script)
+static enum fate fate_of(struct sim *s, const struct sim_node *node, enum script script)
 {
     enum fate fate = FATE_NONE;
-    if (sim_fault_on_call(s, FAULT_STORE_LOST_BEFORE, script))
+    if (sim_fault_on_call(s, FAULT_STORE_LOST_BEFORE, node, script))
         fate = FATE_LOST_BEFORE;
-    else if (sim_fault_on_call(s, FAULT_STORE_LOST_AFTER, script))
+    else if (sim_fault_on_call(s, FAULT_STORE_LOST_AFTER, node, script))
         fate = FATE_LOST_AFTER;
-    else if (sim_fault_on_call(s, FAULT_STORE_LATE, script))
+    else if (sim_fault_on_call(s, FAULT_STORE_LATE, node, script))
         fate = FATE_LATE;
-    else if (sim_fault_on_call(s, FAULT_STORE_REFUSES, script))
+    else if (sim_fault_on_call(s, FAULT_STORE_REFUSES, node, script))
         fate = FATE_REFUSED;
-    else if (script == SCRIPT_COMMIT && !sim_store_half_done(s) && sim_fault_on_call(s, FAULT_STORE_DIES, script))
+    else if (script == SCRIPT_COMMIT && !sim_store_half_done(s) && sim_fault_on_call(s, FAULT_STORE_DIES, node, script))
         fate = FATE_DIES;
     return fate;
 }
@@ -370,14 +370,14 @@ static bool port_call(void *self, uint64_t tag, const struct store_call *in)
     };
     c->in_flight[c->count++] = call;
     uint64_t due_us = s->now_us + sim_between(s, 50, 300);
-    if (sim_fault_on_call(s, FAULT_STORE_SLOW, in->script)) {
-        due_us += sim_between(s, 5, 1000) * MILLISECOND;
+    if (sim_fault_on_call(s, FAULT_STORE_SLOW, node, in->script)) {
+        due_us += sim_between(s, 5, s->config.slow_ms) * MILLISECOND;
         sim_disturbed(s);
     }
     if (due_us < c->last_us)
         due_us = c->last_us;
     c->last_us = due_us;
-    sim_at(s, due_us - s->now_us, arrive, call, fate_of(s, in->script));
+    sim_at(s, due_us - s->now_us, arrive, call, fate_of(s, node, in->script));
     return true;
 }
 

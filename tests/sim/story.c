@@ -5,7 +5,6 @@
 
 #include "node/core/crc16.h"
 
-#define TELLINGS 8             /* seeds a story */
 #define PATIENCE (30 * SECOND) /* of virtual time */
 
 void story_await(struct sim *s, const struct item *item)
@@ -153,7 +152,7 @@ static void send_next(struct sim *s, void *self, uint64_t word)
     if (s->now_us >= load->until_us)
         return;
     send_one(s, load);
-    sim_at(s, 10 * MILLISECOND, send_next, self, word);
+    sim_at(s, 25 * MILLISECOND, send_next, self, word);
 }
 
 void story_send_for(struct sim *s, struct story_load *load, uint64_t us)
@@ -201,7 +200,7 @@ void story_end(struct sim *s, const struct story_load *load)
 
 /* --- telling --- */
 
-static bool tell(const struct story *story, const struct sim_config *config, uint64_t seed, bool verbose)
+static bool tell(const struct story *story, const struct sim_config *config, uint64_t seed, const struct telling *how)
 {
     struct sim *s = calloc(1, sizeof *s);
     if (!s)
@@ -210,27 +209,29 @@ static bool tell(const struct story *story, const struct sim_config *config, uin
     if (sim_init(s, seed, config))
         story->run(s);
     bool good = !sim_is_broken(s);
-    if (!good || verbose)
-        printf("%sscenario %s, telling %llu: %s\n", good || !s->kept ? "" : s->kept, story->name,
+    if (!good || how->verbose || how->only)
+        printf("%sscenario %s, telling %llu: %s\n", (good && !how->only) || !s->kept ? "" : s->kept, story->name,
                (unsigned long long)seed, good ? "passed" : s->broken);
     sim_fini(s);
     free(s);
     return good;
 }
 
-size_t stories_tell(const struct story *stories, size_t count, void (*config)(struct sim_config *), size_t *failed,
-                    bool verbose)
+size_t stories_tell(const struct story *stories, size_t count, void (*config)(struct sim_config *), size_t tellings,
+                    const struct telling *how, size_t *failed)
 {
     size_t passed = 0;
     for (size_t i = 0; i < count; i++) {
+        if (how->only && strcmp(how->only, stories[i].name) != 0)
+            continue;
         struct sim_config c;
         config(&c);
         c.nodes = stories[i].nodes;
         bool good = true;
-        for (uint64_t seed = 1; seed <= TELLINGS && good; seed++)
-            good = tell(&stories[i], &c, seed, verbose);
+        for (uint64_t seed = 1; seed <= tellings && good; seed++)
+            good = tell(&stories[i], &c, seed, how);
         passed += good;
+        *failed += !good;
     }
-    *failed += count - passed;
     return passed;
 }

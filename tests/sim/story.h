@@ -12,9 +12,10 @@ struct story {
     void (*run)(struct sim *s);
 };
 
-/* Tells each with the configuration that `config` fills in, its nodes apart. How many passed; adds to *failed. */
-size_t stories_tell(const struct story *stories, size_t count, void (*config)(struct sim_config *), size_t *failed,
-                    bool verbose);
+/* Tells each so many times, with the configuration that `config` fills in, its nodes apart. How many passed; adds to
+ * *failed. */
+size_t stories_tell(const struct story *stories, size_t count, void (*config)(struct sim_config *), size_t tellings,
+                    const struct telling *how, size_t *failed);
 
 /* All of these break the story when what they wait for does not come in 30 s. */
 void story_await(struct sim *s, const struct item *item); /* its definite answer */
@@ -31,6 +32,7 @@ void story_cut_client(struct sim *s, bool cut);
 
 /* --- several nodes --- */
 
+#define STORY_TELLINGS   4
 #define STORY_SESSIONS   24
 #define STORY_PARTITIONS 16
 #define STORY_LEASE_MS   1000
@@ -54,7 +56,7 @@ struct story_load {
 
 struct story_load *story_load_new(struct sim *s, const char *executor, struct span body);
 const char *story_session(struct sim *s, const char *executor, size_t index);
-void story_send_for(struct sim *s, struct story_load *load, uint64_t us); /* one each 10 ms */
+void story_send_for(struct sim *s, struct story_load *load, uint64_t us); /* one each 25 ms */
 void story_send_round(struct sim *s, struct story_load *load);            /* one to each session, now */
 void story_await_all(struct sim *s, const struct story_load *load);       /* each is completed */
 /* Nobody had to send anything twice, and nothing was refused. */

@@ -310,6 +310,7 @@ static void test_run__a_leaving_node_starts_nothing_and_a_hand_over_costs_no_att
     struct rig *rig = rig_new();
     rig_send(rig, "a", MK_PROMPT);
     rig->ctx.hold_runs = true;
+    rig->session->taken_back = rig->run_id;
     rig_finish(rig, (struct run_done){.end = RUN_CANCELLED});
     assert_unsaid(rig, "completion");
     assert_unsaid(rig, "start");
