@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "bus/args.h"
+#include "bus/json.h"
 #include "bus/meerkat.h"
 #include "codec/buf.h"
 
@@ -72,16 +73,5 @@ const char *cli_plain(const struct cli *cli);
 /* Opens the client, sends a command, waits for its end and prints it. `judge` (if not NULL) says from the result of one
  * that was done what it is worth as an exit code. */
 enum cli_exit cli_order(struct cli *cli, struct mk_order order, enum cli_exit (*judge)(const json_t *result));
-
-/* --- values: JSON <-> msgpack --- */
-
-/* JSON if it parses, else a string. False: no memory, or it cannot be a message's value; the reason is printed. */
-bool cli_value_pack(struct buf *out, const char *text);
-
-/* NULL for an absent value; `null` for one that JSON cannot show. */
-json_t *cli_value_json(struct mk_bytes msgpack);
-
-/* Absent for an absent text. */
-json_t *cli_text_json(struct mk_bytes text);
 
 #endif

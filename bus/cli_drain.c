@@ -121,7 +121,7 @@ static void on_receipt(void *user, const struct mk_answer *answer)
         cli_print_answer(cli, answer, cli->exit);
         return;
     }
-    json_t *receipt = cli_value_json(answer->result);
+    json_t *receipt = json_of_value(answer->result);
     cli->exit = judge(drain, receipt);
     if (cli->json) {
         json_object_set_new(receipt, "exit", json_integer(cli->exit));

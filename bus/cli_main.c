@@ -155,7 +155,7 @@ static void on_ordered(void *user, const struct mk_answer *answer)
     struct ordered *ordered = user;
     ordered->exit = cli_exit_of(answer);
     if (ordered->judge && answer->end == MK_END_DONE) {
-        json_t *result = cli_value_json(answer->result);
+        json_t *result = json_of_value(answer->result);
         ordered->exit = ordered->judge(result);
         json_decref(result);
     }

@@ -7,7 +7,7 @@
 
 static void print_json(const struct member *member)
 {
-    json_t *message = cli_value_json((struct mk_bytes){member->message.at, member->message.bytes});
+    json_t *message = json_of_value((struct mk_bytes){member->message.at, member->message.bytes});
     json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "role", member->hub ? "hub" : "node", "node", member->id,
                                "incarnation", member->incarnation, "phase", member->phase);
     if (!member->hub)

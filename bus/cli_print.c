@@ -75,15 +75,15 @@ static void print_as_json(const struct mk_answer *answer, enum cli_exit code)
     set(object, "session", *answer->session ? json_string(answer->session) : NULL);
     set(object, "end", last ? json_string(ends[answer->end]) : NULL);
     set(object, "exit", last ? json_integer(code) : NULL);
-    set(object, "outcome", cli_text_json(answer->outcome));
-    set(object, "reason", cli_text_json(answer->reason));
-    set(object, "detail", cli_text_json(answer->detail));
-    set(object, "existing", cli_text_json(answer->existing));
-    set(object, "result", cli_value_json(answer->result));
+    set(object, "outcome", json_of_text(answer->outcome));
+    set(object, "reason", json_of_text(answer->reason));
+    set(object, "detail", json_of_text(answer->detail));
+    set(object, "existing", json_of_text(answer->existing));
+    set(object, "result", json_of_value(answer->result));
     set(object, "deduplicated", answer->deduplicated ? json_true() : NULL);
     set(object, "final", answer->end == MK_END_REFUSED ? json_boolean(answer->final) : NULL);
     set(object, "advice", *answer->advice ? json_string(answer->advice) : NULL);
-    set(object, "message", cli_value_json(answer->message));
+    set(object, "message", json_of_value(answer->message));
     cli_print_json(object);
 }
 
@@ -122,7 +122,7 @@ static void print_bad(const struct cli *cli, const struct mk_answer *answer)
 
 static void print_good(const struct cli *cli, const struct mk_answer *answer)
 {
-    json_t *result = cli_value_json(answer->result);
+    json_t *result = json_of_value(answer->result);
     bool command = answer->outcome.bytes == 2 && memcmp(answer->outcome.at, "ok", 2) == 0;
     if (command && json_is_object(result)) {
         cli_print_value(cli, result);

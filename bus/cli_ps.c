@@ -47,7 +47,7 @@ static void on_sessions(void *user, const struct mk_answer *answer)
         listing->exit = answer->end == MK_END_DONE ? CLI_DONE : cli_fail(CLI_NO_ANSWER, "%s", answer->advice);
         return;
     }
-    json_t *data = cli_value_json(answer->result);
+    json_t *data = json_of_value(answer->result);
     if (answer->end == MK_END_DONE)
         take_sessions(listing, data);
     else

@@ -40,9 +40,10 @@ static enum cli_exit pack_body(const char *word, struct buf *body)
     char *text = from_stdin ? read_stdin() : NULL;
     if (from_stdin && !text)
         return cli_fail(CLI_USAGE, "no memory for the body from stdin");
-    bool packed = cli_value_pack(body, from_stdin ? text : word);
+    struct mk_note note = {""};
+    bool packed = json_value_pack(body, from_stdin ? text : word, &note);
     free(text);
-    return packed ? CLI_DONE : CLI_USAGE;
+    return packed ? CLI_DONE : cli_fail(CLI_USAGE, "BODY: %s", note.text);
 }
 
 static enum cli_exit read_deadline(const struct cli *cli, struct mk_send *send)

@@ -155,7 +155,7 @@ static void on_replay(void *user, const struct mk_answer *answer)
         return;
     }
     uint64_t before = place->next;
-    json_t *data = cli_value_json(answer->result);
+    json_t *data = json_of_value(answer->result);
     take_items(watch, data);
     if (number_of(data, "head") > place->highest)
         place->highest = number_of(data, "head");
@@ -188,7 +188,7 @@ static void replay(struct watch *watch, struct place *place)
 static void on_event(void *user, const struct mk_event *event)
 {
     struct watch *watch = user;
-    json_t *message = cli_value_json(event->message);
+    json_t *message = json_of_value(event->message);
     if (message && !(watch->session && strcmp(text_of(message, "session"), watch->session) != 0))
         take(watch, message, true);
     json_decref(message);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "bus/cli.h"
+#include "bus/json.h"
 #include "node/clock.h"
 #include "node/driver.h"
 #include "node/executor.h"
@@ -187,7 +187,7 @@ static void print_receipt(struct loop *loop)
     json_t *json = NULL;
     char *text = NULL;
     if (driver_receipt(loop->driver, &bytes))
-        json = cli_value_json((struct mk_bytes){bytes.at, bytes.bytes});
+        json = json_of_value((struct mk_bytes){bytes.at, bytes.bytes});
     if (json && (text = json_dumps(json, JSON_COMPACT)))
         printf("left %s\n", text);
     fflush(stdout);

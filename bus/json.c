@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus/cli.h"
+#include "bus/json.h"
 #include "codec/scan.h"
 
 /* --- JSON -> msgpack --- */
@@ -93,19 +93,17 @@ static void put_value(struct buf *out, json_t *value)
     }
 }
 
-bool cli_value_pack(struct buf *out, const char *text)
+bool json_value_pack(struct buf *out, const char *text, struct mk_note *note)
 {
-    struct mk_note note = {{0}};
     json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
     if (value)
         put_value(out, value);
     else
         put_text(out, text, strlen(text));
     json_decref(value);
-    if (!out->failed && scan_whole(buf_span(out), &note) == MK_ERR_OK)
-        return true;
-    cli_fail(CLI_USAGE, "BODY: %s", out->failed ? "no memory" : note.text);
-    return false;
+    if (out->failed)
+        err_set(note, MK_ERR_OVERLOADED, "no memory");
+    return !out->failed && scan_whole(buf_span(out), note) == MK_ERR_OK;
 }
 
 /* --- msgpack -> JSON --- */
@@ -192,7 +190,7 @@ static json_t *read_value(struct cursor *cursor)
     return json_null();
 }
 
-json_t *cli_value_json(struct mk_bytes msgpack)
+json_t *json_of_value(struct mk_bytes msgpack)
 {
     struct span bytes = span_bytes(msgpack.at, msgpack.bytes);
     if (!msgpack.at)
@@ -203,7 +201,7 @@ json_t *cli_value_json(struct mk_bytes msgpack)
     return read_value(&cursor);
 }
 
-json_t *cli_text_json(struct mk_bytes text)
+json_t *json_of_text(struct mk_bytes text)
 {
     return text.at ? text_or_hex(span_bytes(text.at, text.bytes)) : NULL;
 }
