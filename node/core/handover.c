@@ -16,6 +16,7 @@
 #define SAY_AGAIN_MS    50  /* an offer without an answer */
 #define YOUNG_MS        100 /* one that waits for a run longer does not hold others up */
 #define CANCEL_EVERY_MS 1000
+#define UNHEARD_MAX     4 /* offers without an answer, a lease apart: then it is released all the same */
 #define MEMBERS_LOOK_MS 5 /* while the members are being asked for */
 
 static struct span self_id(const struct node *node)
@@ -91,7 +92,7 @@ static void begin_some(struct node *node)
     node->hand_due_ms = node->now_ms + node->config.lease_ms / 3;
     for (uint32_t p = 0; p < node->config.partitions; p++) {
         struct partition *partition = &node->partitions[p];
-        if (partition->state != PARTITION_OWNED)
+        if (partition->state != PARTITION_OWNED || (node->now_ms < partition->stays_until_ms && !node->leaving))
             continue;
         const struct member *heir = heir_of(node, partition);
         if (!heir && !node->leaving)
@@ -206,7 +207,12 @@ static void progress(struct node *node, struct partition *partition)
     }
     if (partition->state != PARTITION_OFFERED)
         return;
-    if (handing->kept || !waits || node->now_ms >= handing->due_ms) {
+    bool late = node->now_ms >= handing->due_ms;
+    bool blue = late && waits && !handing->kept && !node->leaving;
+    if (blue && ++partition->unheard < UNHEARD_MAX) { /* it may be dead, or not hear */
+        keep(node, partition);
+        partition->stays_until_ms = node->now_ms + node->config.lease_ms;
+    } else if (handing->kept || !waits || late) {
         settle(node, partition);
     } else if (node->now_ms >= handing->said_ms + SAY_AGAIN_MS) {
         handing->said_ms = node->now_ms;

@@ -396,7 +396,8 @@ static void membered(struct node *node, const struct node_event *event)
     }
     uint64_t set = node->members.set;
     node->stranger_since_ms = 0;
-    members_take(&node->members, event->as.members.list, event->as.members.count, node->now_ms, store_now(node));
+    members_take(&node->members, event->as.members.list, event->as.members.count, STOOD_LEASES * node->config.lease_ms,
+                 node->now_ms, store_now(node));
     if (!node->joined || node->members.set != set)
         leases_replan(node);
     node->joined = true;
@@ -427,6 +428,8 @@ static void take(struct node *node, struct partition *partition, const struct le
     partition->trim_call = partition->trim_waiting = partition->trim_to = partition->trim_bytes =
         partition->trim_due_ms = 0;
     partition->handing = (struct handing){0};
+    partition->unheard = 0;
+    partition->stays_until_ms = 0;
     partition->claim_unsure = false;
     partition->promised = 0;
     node->news.claimed++;
@@ -581,6 +584,7 @@ bool lease_call_failed(struct node *node, uint64_t call)
 void leases_store_up(struct node *node)
 {
     node->members_due_ms = node->watch_due_ms = node->now_ms;
+    members_unseen(&node->members, node->now_ms);
     for (uint32_t p = 0; p < node->config.partitions; p++)
         node->partitions[p].watched.stood_since_ms = node->now_ms;
 }

@@ -29,17 +29,42 @@ static bool comes_before(const struct member *a, const struct member *b, uint32_
     return strcmp(a->who.node.text, b->who.node.text) > 0;
 }
 
-void members_take(struct members *members, const struct member *list, size_t count, uint64_t now_ms, uint64_t store_ms)
+static size_t find_record(const struct members *members, const struct member *record)
 {
-    members->count = count < MEMBERS_MAX ? count : MEMBERS_MAX;
-    if (members->count)
-        memcpy(members->list, list, members->count * sizeof *list);
+    size_t i = 0;
+    while (i < members->count && (strcmp(members->list[i].who.node.text, record->who.node.text) != 0 ||
+                                  members->list[i].expires_ms != record->expires_ms))
+        i++;
+    return i;
+}
+
+void members_take(struct members *members, const struct member *list, size_t count, uint64_t still_ms, uint64_t now_ms,
+                  uint64_t store_ms)
+{
+    uint64_t changed_ms[MEMBERS_MAX];
+    count = count < MEMBERS_MAX ? count : MEMBERS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        size_t before = find_record(members, &list[i]);
+        changed_ms[i] = before < members->count ? members->changed_ms[before] : now_ms;
+    }
+    for (size_t i = 0; i < count; i++) {
+        members->list[i] = list[i];
+        members->changed_ms[i] = changed_ms[i];
+        members->still[i] = now_ms >= changed_ms[i] + still_ms;
+    }
+    members->count = count;
     members_look(members, now_ms, store_ms);
 }
 
-static bool alive(const struct member *member, uint64_t store_ms)
+void members_unseen(struct members *members, uint64_t now_ms)
 {
-    return member->expires_ms > store_ms;
+    for (size_t i = 0; i < members->count; i++)
+        members->changed_ms[i] = now_ms;
+}
+
+static bool alive(const struct members *members, size_t i, uint64_t store_ms)
+{
+    return members->list[i].expires_ms > store_ms && !members->still[i];
 }
 
 bool members_look(struct members *members, uint64_t now_ms, uint64_t store_ms)
@@ -47,12 +72,12 @@ bool members_look(struct members *members, uint64_t now_ms, uint64_t store_ms)
     enum member_phase wanted = MEMBER_DEAF;
     uint64_t set = 0;
     for (size_t i = 0; i < members->count; i++)
-        if (alive(&members->list[i], store_ms) && members->list[i].phase == MEMBER_WORKING)
+        if (alive(members, i, store_ms) && members->list[i].phase == MEMBER_WORKING)
             wanted = MEMBER_WORKING;
     members->candidates = 0;
     for (size_t i = 0; i < members->count; i++) {
         const struct member *member = &members->list[i];
-        members->candidate[i] = alive(member, store_ms) && member->phase == wanted;
+        members->candidate[i] = alive(members, i, store_ms) && member->phase == wanted;
         if (!members->candidate[i])
             continue;
         members->candidates++;

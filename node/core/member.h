@@ -13,7 +13,9 @@
 
 struct members {
     struct member list[MEMBERS_MAX];
-    bool candidate[MEMBERS_MAX]; /* as of the last look */
+    bool candidate[MEMBERS_MAX];      /* as of the last look */
+    bool still[MEMBERS_MAX];          /* its expiry stands still: it is dead, whatever the store's clock says */
+    uint64_t changed_ms[MEMBERS_MAX]; /* own clock: when the expiry was seen to change */
     size_t count, candidates;
     uint64_t set;      /* digest of the candidates' names */
     uint64_t since_ms; /* own clock: since when the set is this one */
@@ -23,8 +25,12 @@ struct members {
  * agree. */
 uint64_t rendezvous(struct span node, uint32_t partition);
 
-/* What the store told just now. */
-void members_take(struct members *members, const struct member *list, size_t count, uint64_t now_ms, uint64_t store_ms);
+/* What the store told just now. One whose record does not change for `still_ms`, by our clock, is dead. */
+void members_take(struct members *members, const struct member *list, size_t count, uint64_t still_ms, uint64_t now_ms,
+                  uint64_t store_ms);
+
+/* Records were not to be seen for a while: none is known to stand. */
+void members_unseen(struct members *members, uint64_t now_ms);
 
 /* What a member said on the bus before the store told it: it leaves. Another incarnation's word does not count. */
 void members_leaves(struct members *members, struct span node, struct span incarnation);

@@ -69,6 +69,8 @@ struct partition {
     struct watched watched;
     struct heard heard;
     struct handing handing;
+    uint64_t stays_until_ms; /* nobody answered the offer: it is not offered again before */
+    unsigned unheard;        /* such offers since it is ours */
     uint64_t claim_due_ms;
     uint64_t promised;          /* the fence of an owner that released it to us; 0: nobody did */
     bool claim_unsure;          /* a claim got no answer: it may have been done */

@@ -215,8 +215,8 @@ void checks_left(struct sim *s, struct sim_node *node)
 /* --- every waiting input runs again within lease + bound ---
  *
  * A session that has work, and no run of it going on on a node that turns, is idle. An idle session gets a run within a
- * lease and WAIT_MS after the last event that may delay it: the death, pause, cut, start or leaving of a node, or a fault
- * of the store. Counted only while somebody works who reaches bus and store, and the store answers. */
+ * lease and WAIT_MS after the last event that may delay it: the death, pause, cut, start or leaving of a node, or a
+ * fault of the store. Counted only while somebody works who reaches bus and store, and the store answers. */
 
 #define WAIT_MS      1000 /* claims, recovery, the first run; and the backoff of a failed attempt */
 #define LOOK_EVERY   (20 * MILLISECOND)

@@ -1,5 +1,5 @@
-/* What nodes say of partitions in their heartbeats: who gives which to whom. Each change is a line of the trace, so that
- * stories can wait for it. */
+/* What nodes say of partitions in their heartbeats: who gives which to whom. Each change is a line of the trace, so
+ * that stories can wait for it. */
 #include "codec/message.h"
 #include "tests/sim/invariants.h"
 

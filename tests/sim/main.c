@@ -238,7 +238,8 @@ int main(int argc, char **argv)
         for (uint64_t i = 0; i < o.seeds && !o.story; i++)
             run_seed(&t, o.from + i, o.verify, o.verbose, false);
     }
-    print_tally(&t);
+    if (!o.story)
+        print_tally(&t);
     printf("%llu passed, %llu failed\n", (unsigned long long)t.passed, (unsigned long long)t.failed);
     return t.failed || !t.passed;
 }

@@ -166,7 +166,8 @@ static void a_run_that_does_not_end_is_cancelled_and_runs_again_without_an_attem
     uint64_t asked_us = s->now_us;
     sim_node_gone(s, owner);
     leave(s, owner);
-    if (s->now_us < asked_us + STORY_FINISH_MS * MILLISECOND || s->now_us > asked_us + STORY_FINISH_MS * MILLISECOND + STORY_LEASE)
+    if (s->now_us < asked_us + STORY_FINISH_MS * MILLISECOND ||
+        s->now_us > asked_us + STORY_FINISH_MS * MILLISECOND + STORY_LEASE)
         sim_broken(s, "scenario", "leaving took %llu ms", (unsigned long long)(s->now_us - asked_us) / 1000);
     story_await_said(s, "starts run");
     story_expect(s, "attempts of the input", checks_attempts(s, "sleep-2"), 1);
@@ -300,7 +301,8 @@ static void a_higher_fence_is_heard_and_the_store_knows_nothing_of_it(struct sim
     story_settle(s);
     story_send_for(s, load, 6 * SECOND);
     sim_run_for(s, SECOND);
-    const struct seen_lease *lease = &s->checks->partitions[partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS)].lease;
+    const struct seen_lease *lease =
+        &s->checks->partitions[partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS)].lease;
     uint64_t told = lease->fence + 500000000, before = story_moves(s);
     say_owned(s, partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS), lease->history, told, lease->sequence);
     sim_run_for(s, 2 * SECOND);
@@ -320,7 +322,8 @@ static void an_old_owner_is_heard_and_nothing_follows(struct sim *s)
     story_settle(s);
     story_send_for(s, load, 3 * SECOND);
     sim_run_for(s, SECOND);
-    const struct seen_lease *lease = &s->checks->partitions[partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS)].lease;
+    const struct seen_lease *lease =
+        &s->checks->partitions[partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS)].lease;
     uint64_t before = story_moves(s);
     say_owned(s, partition_of(SPAN_LIT("counter-0"), STORY_PARTITIONS), lease->history, lease->fence - 1000, 1);
     sim_run_for(s, 2 * SECOND);
@@ -412,7 +415,10 @@ static void a_store_that_lost_its_tail_is_reported_by_the_next_owner(struct sim 
 }
 
 static const struct story stories[] = {
-#define STORY(nodes, name) {#name, nodes, name}
+#define STORY(nodes, name)                                                                                             \
+    {                                                                                                                  \
+#name, nodes, name                                                                                             \
+    }
     STORY(3, waiting_work_of_a_dead_owner_runs_on_the_others_in_one_burst),
     STORY(3, what_the_first_in_rank_cannot_claim_the_next_one_does),
     STORY(3, a_dead_owner_is_followed_though_the_clock_of_the_store_is_wrong),
@@ -444,7 +450,10 @@ static void config_joining(struct sim_config *c)
 }
 
 static const struct story joining[] = {
-#define STORY(nodes, name) {#name, nodes, name}
+#define STORY(nodes, name)                                                                                             \
+    {                                                                                                                  \
+#name, nodes, name                                                                                             \
+    }
     STORY(2, a_node_that_joins_gets_its_share_and_nothing_else_moves),
     STORY(4, a_node_that_joins_gets_its_share_and_nothing_else_moves),
     STORY(7, a_node_that_joins_gets_its_share_and_nothing_else_moves),

@@ -255,7 +255,10 @@ static void the_owner_cannot_speak_while_it_leaves(struct sim *s)
 }
 
 static const struct story stories[] = {
-#define STORY(nodes, name) {#name, nodes, name}
+#define STORY(nodes, name)                                                                                             \
+    {                                                                                                                  \
+#name, nodes, name                                                                                             \
+    }
     STORY(2, the_successor_dies_when_it_was_offered),
     STORY(3, the_successor_dies_when_it_has_kept_inputs),
     STORY(3, the_successor_dies_when_it_may_claim),

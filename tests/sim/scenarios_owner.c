@@ -207,7 +207,10 @@ static void an_input_on_the_topic_of_another_partition_is_refused(struct sim *s)
 }
 
 static const struct story stories[] = {
-#define STORY(nodes, name) {#name, nodes, name}
+#define STORY(nodes, name)                                                                                             \
+    {                                                                                                                  \
+#name, nodes, name                                                                                             \
+    }
     STORY(2, the_commit_of_a_node_that_lost_its_lease_changes_nothing),
     STORY(2, what_waited_to_leave_when_the_lease_was_lost_never_leaves),
     STORY(2, a_node_that_died_is_followed_by_the_other),

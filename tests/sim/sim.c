@@ -315,8 +315,7 @@ void sim_fail_call(struct sim *s, enum fault fault, enum script script, unsigned
 
 void sim_fail_node_call(struct sim *s, enum fault fault, size_t node, enum script script, unsigned count)
 {
-    s->plan[fault] =
-        (struct fault_plan){.count = count, .one_script = true, .script = script, .node = s->nodes[node]};
+    s->plan[fault] = (struct fault_plan){.count = count, .one_script = true, .script = script, .node = s->nodes[node]};
 }
 
 void sim_heal(struct sim *s)

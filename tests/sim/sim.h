@@ -81,10 +81,10 @@ struct fault_plan {
 
 struct sim_config {
     size_t nodes, clients, inputs, sessions;
-    size_t absent; /* so many of the nodes, the last ones, are not started with the others */
-    uint64_t slow_ms; /* a slow call takes at most so long */
-    uint64_t load_us; /* inputs are sent over this time; faults strike during it */
-    size_t hubs; /* of the bus: one, or more */
+    size_t absent;        /* so many of the nodes, the last ones, are not started with the others */
+    uint64_t slow_ms;     /* a slow call takes at most so long */
+    uint64_t load_us;     /* inputs are sent over this time; faults strike during it */
+    size_t hubs;          /* of the bus: one, or more */
     uint64_t wait_leases; /* so many until somebody takes over: 1, but where the store's clock is wrong */
     uint32_t partitions, groups;
     uint64_t lease_ms, heartbeat_ms, idle_evict_ms, finish_ms;
@@ -134,8 +134,8 @@ struct sim {
     char *kept;
     size_t kept_bytes, kept_room, kept_read;
 
-    char broken[512]; /* the promise that was broken; empty: none */
-    uint64_t disturbed_us; /* the last time something happened that may delay a take-over */
+    char broken[512];         /* the promise that was broken; empty: none */
+    uint64_t disturbed_us;    /* the last time something happened that may delay a take-over */
     uint64_t longest_wait_us; /* of a session with work, beyond a lease, counted from the last disturbance */
 
     struct sim_store *store;
@@ -197,7 +197,7 @@ struct sim_node {
     bool paused;
     bool leaving; /* asked to; ends with driver_status.left */
     uint64_t asked_us;
-    bool gone;    /* for good */
+    bool gone;                      /* for good */
     uint64_t clock_us, clock_at_us; /* own clock: clock_us at clock_at_us, and on from there at clock_rate */
     uint32_t clock_rate;            /* of the true rate, per million */
     int64_t unix_offset_ms;
@@ -218,10 +218,10 @@ void sim_node_new(struct sim *s, size_t index);
 void sim_node_start(struct sim *s, size_t index); /* a new life */
 void sim_node_crash(struct sim *s, size_t index); /* kill -9 */
 void sim_node_pause(struct sim *s, size_t index, uint64_t us);
-void sim_node_leave(struct sim *s, size_t index);                   /* SIGTERM; it comes back after a while */
-void sim_node_gone(struct sim *s, size_t index);                    /* what is dead, or leaves, stays away for good */
-void sim_node_drift(struct sim *s, size_t index, uint32_t rate);    /* from now on, per million of the true rate */
-bool sim_node_works(const struct sim *s, size_t index);             /* alive, not leaving, on the bus and the store */
+void sim_node_leave(struct sim *s, size_t index);                /* SIGTERM; it comes back after a while */
+void sim_node_gone(struct sim *s, size_t index);                 /* what is dead, or leaves, stays away for good */
+void sim_node_drift(struct sim *s, size_t index, uint32_t rate); /* from now on, per million of the true rate */
+bool sim_node_works(const struct sim *s, size_t index);          /* alive, not leaving, on the bus and the store */
 void sim_node_free(struct sim *s, size_t index);
 uint64_t sim_node_unix_ms(const struct sim_node *node);
 uint64_t sim_node_now_ms(const struct sim_node *node);                   /* its own clock */
@@ -245,11 +245,11 @@ void sim_bus_new(struct sim *s);
 struct bus_port sim_bus_port(struct sim *s, size_t node);
 /* Endpoints: 0.. the nodes, then the clients, then the watcher. */
 void sim_bus_send(struct sim *s, size_t endpoint, struct span frame);
-enum way { WAY_IN = 1, WAY_OUT = 2, WAY_BOTH = 3 }; /* what it hears, what it says */
-void sim_bus_cut(struct sim *s, size_t endpoint, bool cut);              /* both ways */
-void sim_bus_cut_ways(struct sim *s, size_t endpoint, enum way ways);    /* exactly these; 0: none */
+enum way { WAY_IN = 1, WAY_OUT = 2, WAY_BOTH = 3 };                   /* what it hears, what it says */
+void sim_bus_cut(struct sim *s, size_t endpoint, bool cut);           /* both ways */
+void sim_bus_cut_ways(struct sim *s, size_t endpoint, enum way ways); /* exactly these; 0: none */
 unsigned sim_bus_ways_cut(const struct sim *s, size_t endpoint);
-bool sim_bus_is_cut(const struct sim *s, size_t endpoint);               /* one way or both */
+bool sim_bus_is_cut(const struct sim *s, size_t endpoint); /* one way or both */
 /* Stories: frames for which `lost` says so never arrive. NULL: none. */
 void sim_bus_lose(struct sim *s, bool (*lost)(struct sim *s, size_t from, size_t to, struct span frame));
 
@@ -258,16 +258,16 @@ void sim_bus_lose(struct sim *s, bool (*lost)(struct sim *s, size_t from, size_t
 bool sim_store_new(struct sim *s);
 void sim_store_free(struct sim *s);
 struct store_port sim_store_port(struct sim *s, size_t node);
-void sim_store_connect(struct sim *s, size_t node); /* a new life dials */
-void sim_store_abandon(struct sim *s, size_t node); /* a life ended: nobody reads its replies */
-void sim_store_down(struct sim *s, uint64_t us);    /* every connection ends; none can be made */
+void sim_store_connect(struct sim *s, size_t node);       /* a new life dials */
+void sim_store_abandon(struct sim *s, size_t node);       /* a life ended: nobody reads its replies */
+void sim_store_down(struct sim *s, uint64_t us);          /* every connection ends; none can be made */
 void sim_store_cut(struct sim *s, size_t node, bool cut); /* this node's calls and replies vanish, it cannot connect */
 bool sim_store_reaches(const struct sim *s, size_t node); /* it is connected, and not cut off */
 bool sim_store_is_cut(const struct sim *s, size_t node);
 void sim_store_clock_back(struct sim *s, uint64_t us);
-void sim_store_remember(struct sim *s); /* what sim_store_forget goes back to */
-void sim_store_forget(struct sim *s);   /* the tail is lost; every connection ends */
-bool sim_store_half_done(const struct sim *s);      /* a script died half-way and was not repeated yet */
+void sim_store_remember(struct sim *s);         /* what sim_store_forget goes back to */
+void sim_store_forget(struct sim *s);           /* the tail is lost; every connection ends */
+bool sim_store_half_done(const struct sim *s);  /* a script died half-way and was not repeated yet */
 uint64_t sim_store_now_us(const struct sim *s); /* its own clock */
 uint64_t sim_unix_us(const struct sim *s);      /* the true time */
 /* Reading past the scripts, for the invariants. Absent spans: not there. Borrowed until the next execution. */
@@ -296,7 +296,7 @@ struct sim_call {
 
 void sim_executors_new(struct sim *s);
 struct executor_port sim_executor_port(struct sim *s, size_t node);
-void sim_executors_die(struct sim *s, size_t node); /* with their node */
+void sim_executors_die(struct sim *s, size_t node);                     /* with their node */
 void sim_executors_feed(struct sim *s, size_t node, uint64_t until_us); /* then they die, unless fed again (rule 12) */
 /* Runs of a session, or of a whole partition (session absent), that go on on nodes that turn. */
 size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t partition);
@@ -345,10 +345,10 @@ void checks_end(struct sim *s);
 void checks_waits(struct sim *s, void *self, uint64_t word); /* every 20 ms: nobody waits longer than is stated */
 void checks_left(struct sim *s, struct sim_node *node);      /* it says that it has left: its receipt adds up */
 void checks_failed(struct sim *s, struct span session, const struct span *inputs, size_t count); /* a run of these */
-bool checks_owned(struct sim *s);                            /* every partition is owned by exactly one living node */
-bool checks_wanted(struct sim *s);                           /* by the one with the highest rendezvous hash */
+bool checks_owned(struct sim *s);  /* every partition is owned by exactly one living node */
+bool checks_wanted(struct sim *s); /* by the one with the highest rendezvous hash */
 uint64_t checks_completions(const struct sim *s, const char *session);
-uint64_t checks_attempts(struct sim *s, const char *session); /* of its first active input, as stored */
+uint64_t checks_attempts(struct sim *s, const char *session);     /* of its first active input, as stored */
 uint64_t checks_starts(const struct sim *s, const char *session); /* runs started, repeats included */
 
 /* --- scenarios*.c --- */

@@ -1,7 +1,7 @@
-/* The bus: everybody is subscribed coarsely (nodes in/ ctl/ node/ hb/, clients re/<client>, the watcher ev/). Either one
- * hub, which gives everybody what it hears in the order in which it heard it; or several, of which nothing is known but
- * that a pipe from each sender to each receiver keeps its order. Frames get lost, doubled and delayed; a full receiver
- * drops its oldest (sim_node.c). */
+/* The bus: everybody is subscribed coarsely (nodes in/ ctl/ node/ hb/, clients re/<client>, the watcher ev/). Either
+ * one hub, which gives everybody what it hears in the order in which it heard it; or several, of which nothing is known
+ * but that a pipe from each sender to each receiver keeps its order. Frames get lost, doubled and delayed; a full
+ * receiver drops its oldest (sim_node.c). */
 #include <stdio.h>
 
 #include "codec/topic.h"
@@ -14,7 +14,7 @@ struct pipe {
 struct sim_bus {
     struct pipe to_hub[SIM_ENDPOINTS_MAX];
     struct pipe pipes[SIM_ENDPOINTS_MAX][SIM_ENDPOINTS_MAX]; /* of one hub: [0][receiver] */
-    unsigned cut[SIM_ENDPOINTS_MAX]; /* ways */
+    unsigned cut[SIM_ENDPOINTS_MAX];                         /* ways */
     bool (*lost)(struct sim *s, size_t from, size_t to, struct span frame);
 };
 

@@ -1,7 +1,7 @@
 /* Executors on virtual time: what the builtins answer (node/builtin.h), and what executors do wrong: fail, hang until
  * cancelled or past their deadline, answer twice, or answer for a node that died meanwhile. They die with their node,
- * and when it no longer tells their supervisor that its leases are safe (rule 12): the node is told nothing of that, and
- * the same run begins anew when they are safe again. */
+ * and when it no longer tells their supervisor that its leases are safe (rule 12): the node is told nothing of that,
+ * and the same run begins anew when they are safe again. */
 #include "node/builtin.h"
 #include "node/core/crc16.h"
 #include "tests/sim/invariants.h"
@@ -18,7 +18,7 @@ struct sim_run {
     bool starved;             /* it died with the lease: to begin anew */
     uint64_t takes_us, start; /* start: counts its beginnings */
     bool ended, late;         /* late: its node died, the result arrives all the same */
-    struct span *inputs; /* their ids */
+    struct span *inputs;      /* their ids */
     size_t input_count;
     struct run_done done;
 };

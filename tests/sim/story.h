@@ -1,4 +1,5 @@
-/* What stories are told with: each runs with several seeds, which decide what comes first where things happen at once. */
+/* What stories are told with: each runs with several seeds, which decide what comes first where things happen at once.
+ */
 #ifndef MEERKAT_TESTS_SIM_STORY_H
 #define MEERKAT_TESTS_SIM_STORY_H
 
@@ -41,9 +42,9 @@ void story_cut_client(struct sim *s, bool cut);
 #define STORY_LOAD_MAX   4096
 
 void story_config_cluster(struct sim_config *c);
-void story_settle(struct sim *s);         /* every partition is with its wanted owner */
+void story_settle(struct sim *s);          /* every partition is with its wanted owner */
 uint64_t story_moves(const struct sim *s); /* changes of owner so far, of all partitions */
-size_t story_richest(struct sim *s);      /* the node that owns most */
+size_t story_richest(struct sim *s);       /* the node that owns most */
 
 /* Inputs to STORY_SESSIONS sessions of one executor, round and round. */
 struct story_load {

@@ -23,7 +23,7 @@ static void members_of(struct member *list, size_t count, uint64_t expires_ms)
 static void take(struct members *members, const struct member *list, size_t count)
 {
     *members = (struct members){0};
-    members_take(members, list, count, 1000, 5000);
+    members_take(members, list, count, 2 * LEASE, 1000, 5000);
 }
 
 static struct span wanted(const struct members *members, uint32_t partition)
@@ -167,8 +167,28 @@ static void test_member__the_set_is_another_one_when_somebody_dies_by_the_stores
     assert_true(members.since_ms == 3000);
     assert_int_equal(members.candidates, 1);
     list[0].expires_ms = 5000 + 3 * LEASE; /* back again: another set once more */
-    members_take(&members, list, 2, 4000, 5000 + LEASE);
+    members_take(&members, list, 2, 2 * LEASE, 4000, 5000 + LEASE);
     assert_true(members.since_ms == 4000);
+}
+
+static void test_member__one_whose_record_stands_still_is_dead_whatever_the_stores_clock_says(void **state)
+{
+    (void)state;
+    struct member list[2];
+    struct members members;
+    members_of(list, 2, 1000000);
+    take(&members, list, 2);
+    for (uint64_t now = 2000; now < 1000 + 2 * LEASE; now += 1000) {
+        list[0].expires_ms++; /* the first says that it is there, the second does not */
+        members_take(&members, list, 2, 2 * LEASE, now, 5000);
+        assert_int_equal(members.candidates, 2);
+    }
+    members_take(&members, list, 2, 2 * LEASE, 1000 + 2 * LEASE, 5000);
+    assert_int_equal(members.candidates, 1);
+    assert_true(members_candidate(&members, SPAN_LIT("node-1")));
+    members_unseen(&members, 1000 + 2 * LEASE); /* the store was away: nothing is known */
+    members_take(&members, list, 2, 2 * LEASE, 1000 + 3 * LEASE, 5000);
+    assert_int_equal(members.candidates, 2);
 }
 
 int main(void)
@@ -181,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_member__one_who_is_passed_over_makes_the_next_the_first),
         cmocka_unit_test(test_member__the_dead_and_the_draining_are_no_candidates),
         cmocka_unit_test(test_member__the_deaf_are_candidates_only_while_nobody_works),
+        cmocka_unit_test(test_member__one_whose_record_stands_still_is_dead_whatever_the_stores_clock_says),
         cmocka_unit_test(test_member__the_set_is_another_one_when_somebody_dies_by_the_stores_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
