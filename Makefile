@@ -129,7 +129,7 @@ SUITES       ?= unit conformance sim integration
 INTEGRATION   = MEERKAT_BIN=$(B)/bin MEERKAT_BENCH=$(BENCH) python3 tests/integration
 AGAIN         = $(MAKE) --no-print-directory -j$(JOBS)
 
-demo: deps ## the main job, to look at: a thousand inputs, a kill -9 halfway, nothing lost
+demo: deps ## the main job, to look at: a thousand inputs, two nodes, one killed for good halfway, nothing lost
 	@$(AGAIN) all
 	@$(INTEGRATION)/demo.py
 
@@ -157,6 +157,15 @@ mutants: ## builds deliberate defects one by one; the tests must catch each
 
 bench: all $(BENCH) ## durable inputs a second, beside a bare Redis doing the same writes; ROUNDS=n
 	@MEERKAT_BIN=$(B)/bin MEERKAT_BENCH=$(BENCH) python3 tests/bench/run.py $(ROUNDS)
+
+takeover: all ## how long after kill -9 of the owner of 10,000 sessions the first and the last waiting work is done; ROUNDS=n
+	@MEERKAT_BIN=$(B)/bin python3 tests/bench/takeover.py $(ROUNDS)
+
+rolling: all ## three nodes replaced one by one under a steady load: the receipts, and how long sessions waited
+	@$(INTEGRATION)/rolling.py
+
+compose-test: ## the compose file on a real Docker engine: containers killed, cut off, replaced; no part of test; WORDS=names
+	@python3 tests/compose/run.py $(WORDS)
 
 # --- sanitizers and fuzzing: variants of their own --------------------------------------------------------------------
 
@@ -223,7 +232,7 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-.PHONY: all demo test suites unit conformance sim integration mutants bench asan tsan fuzz fuzzers check format tidy layers purity \
-	deps deps-check install clean help
+.PHONY: all demo test suites unit conformance sim integration mutants bench takeover rolling compose-test asan tsan fuzz fuzzers \
+	check format tidy layers purity deps deps-check install clean help
 
 -include $(shell find $(addprefix $(B)/,node bus codec redis tests) -name '*.d' 2>/dev/null)

@@ -64,7 +64,8 @@ static const struct member *heir_of(const struct node *node, const struct partit
 
 static uint64_t stable_at_ms(const struct node *node)
 {
-    return node->members.since_ms + 2 * node->config.lease_ms;
+    uint64_t leases = members_candidate(&node->members, self_id(node)) ? 2 : 1; /* the deaf are of no use to anybody */
+    return node->members.since_ms + leases * node->config.lease_ms;
 }
 
 static size_t busy_hands(const struct node *node)
