@@ -364,7 +364,7 @@ static void founded(struct node *node, const struct node_event *event)
         return;
     }
     node->found_due_ms = UINT64_MAX;
-    char detail[200];
+    char detail[160];
     snprintf(detail, sizeof detail,
              "stored: version %llu, --partitions %llu, --groups %llu; this node: --partitions %u, --groups %u; give "
              "the cluster's own",

@@ -204,17 +204,39 @@ class Redis(Process):
 
     def call(self, *words):
         """One command; a reply that is one line, as text. None: nobody answers, or an error."""
+        try:
+            reply = self.query(*words)
+        except (OSError, RuntimeError):
+            return None
+        return reply if isinstance(reply, str) else str(reply) if isinstance(reply, int) else None
+
+    def query(self, *words):
+        """One command and its whole reply: text of a status, a number, bytes, None, or a list of these. An error raises."""
         parts = [str(word).encode() for word in words]
         request = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(3)
-            try:
-                line.connect(self.socket)
-                line.sendall(request)
-                reply = line.makefile("rb").readline().decode().rstrip()
-            except OSError:
-                return None
-        return reply[1:] if reply[:1] in ("+", ":") else None
+            line.connect(self.socket)
+            line.sendall(request)
+            with line.makefile("rb") as lines:
+                return self._reply(lines)
+
+    def _reply(self, lines):
+        line = lines.readline()
+        if not line.endswith(b"\r\n"):
+            raise OSError("redis-server closed the connection")
+        kind, rest = line[:1], line[1:-2].decode()
+        if kind == b"-":
+            raise RuntimeError(f"redis: {rest}")
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == "-1" else lines.read(int(rest) + 2)[:-2]
+        return [self._reply(lines) for _ in range(int(rest))] if kind == b"*" else rest
+
+    def aof(self):
+        """The file to which it appends."""
+        return next(self.folder.glob("appendonlydir/*.incr.aof"))
 
 
 class Network:
@@ -290,8 +312,9 @@ class Lab:
         hub.argv[hub.argv.index("--listen") + 1] = hub.bus
         return hub
 
-    def node(self, store, bus, name="n1", lease_ms=1000, options=(), wait=True):
-        argv = [binary("meerkat-node"), "--node-id", name, "--store", store, "--bus", bus, "--lease-ms", str(lease_ms),
+    def node(self, store, bus, name="n1", lease_ms=1000, options=(), wait=True, node_id=None):
+        """node_id: when it is not the process's name."""
+        argv = [binary("meerkat-node"), "--node-id", node_id or name, "--store", store, "--bus", bus, "--lease-ms", str(lease_ms),
                 "--http", "127.0.0.1:0", *options]
         return self.add(Daemon(self, name, argv)).start(wait)
 
@@ -300,6 +323,21 @@ class Lab:
         self.r, self.h = self.redis(), self.hub()
         self.n = self.node(self.r.store, self.h.bus, lease_ms=lease_ms, options=node_options)
         return self
+
+    def nodes(self, *names, lease_ms=500, node_options=()):
+        """Redis, hub and so many nodes, started together. (self.r, self.h; returns {name: node})"""
+        self.r, self.h = self.redis(), self.hub()
+        nodes = {name: self.node(self.r.store, self.h.bus, name, lease_ms, node_options, wait=False) for name in names}
+        for node in nodes.values():
+            node.wait_ready()
+        return nodes
+
+    def proxy(self, target):
+        from proxy import Proxy
+
+        proxy = Proxy(target)
+        self.clients.append(proxy)
+        return proxy
 
     def client(self, bus=None, **options):
         from meerkat_client import Client

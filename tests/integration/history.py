@@ -5,7 +5,8 @@ P1  an accepted input has a completion, and one only
 P2  an input id appears under one event number only; an idempotency key is admitted once
 P3  along the numbers of a session the fence never falls
 P5  in one lane an input that was accepted before another was first sent ends before it
-P7  a session's events are numbered 1, 2, 3... without gaps; one number has one content, unless under a higher fence
+P7  a session's events are numbered 1, 2, 3... without gaps; one number has one content, unless under a higher fence; what was
+    published and what is stored agree on the highest
 and the counters: each result of a `counter` session is the sum of all bodies up to it.
 """
 import time
@@ -33,6 +34,7 @@ class History:
     def __init__(self):
         self.inputs = {}  # id -> Sent
         self.events = {}  # session -> seq -> fence -> set of contents
+        self.stored = {}  # session -> seq -> fence, as replayed last
         self.accepted = []  # (when, id), every answer `accepted`
         self.completed = []  # (when, id), the first completion of each
         self.outcomes = {}  # id -> set of (seq, fence, outcome, result)
@@ -86,7 +88,9 @@ class History:
     def replay(self, client):
         """Reads every session's events again from the first, as a late watcher would."""
         for session in sorted({known.message["session"] for known in self.inputs.values()}):
-            for event in client.replay(session):
+            events = client.replay(session)
+            self.stored[session] = {event["seq"]: event["fence"] for event in events}
+            for event in events:
                 self.heard(event)
 
     # --- the verdict ---
@@ -114,7 +118,7 @@ class History:
         wrong += [f"P2: {i} has several completions: {sorted(self.outcomes[i])}" for i in self.twice()]
         wrong += self._keys_admitted_twice()
         for session, numbers in sorted(self.events.items()):
-            wrong += self._numbers(session, numbers)
+            wrong += self._numbers(session, numbers) + self._said_and_stored(session, numbers)
         wrong += self._order()
         if counters:
             wrong += self._counters()
@@ -143,6 +147,13 @@ class History:
                 wrong.append(f"P3: {session} event {seq} has fence {max(numbers[seq])}, one before it {highest}")
             highest = max(highest, *numbers[seq])
         return wrong
+
+    def _said_and_stored(self, session, numbers):
+        stored = self.stored.get(session)
+        if stored is None:  # nothing was replayed
+            return []
+        return [f"P7: {session} event {seq} was published under fence {max(fences)}, stored is {stored.get(seq)}"
+                for seq, fences in sorted(numbers.items()) if max(fences) != stored.get(seq)][:3]
 
     def _last(self, i):
         """(seq, outcome, result) of an input, as the highest fence tells it."""

@@ -218,7 +218,7 @@ void checks_left(struct sim *s, struct sim_node *node)
  * lease and WAIT_MS after the last event that may delay it: the death, pause, cut, start or leaving of a node, or a
  * fault of the store. Counted only while somebody works who reaches bus and store, and the store answers. */
 
-#define WAIT_MS      1000 /* claims, recovery, the first run; and the backoff of a failed attempt */
+#define WAIT_MS      700 /* claims, recovery, the first run; and the backoff of a failed attempt */
 #define LOOK_EVERY   (20 * MILLISECOND)
 #define DRIFT_PERMIL 60 /* clocks that run slow wait longer */
 

@@ -283,6 +283,7 @@ static void execute_late(struct sim *s, void *self, uint64_t word)
 {
     (void)word;
     struct store_reply reply;
+    sim_disturbed(s); /* a dead node may have extended what it held */
     execute(s, self, false, &reply);
 }
 
