@@ -554,7 +554,7 @@ static void check_partition(struct sim *s, const struct sim_call *call, uint32_t
     check_fence(s, p, &was, &is);
     check_sequence(s, call, p, part ? part->fence : 0, &was, &is);
     partition->lease = is;
-    checks_moved(s, call->node, p, &was, &is);
+    checks_moved(s, call, p, &was, &is);
     if (part && is.sequence == was.sequence + 1 && !sim_is_broken(s)) {
         struct new_events of = {p, is.fence};
         s->totals.commits++;

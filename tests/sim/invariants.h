@@ -32,6 +32,7 @@ struct seen_partition {
     size_t marked; /* this many lie at or below the published mark */
     struct commit_line line;
     uint64_t moves; /* changes of owner */
+    bool unread;    /* its owner cannot know: the claim was executed when nobody waited for its answer any more */
     struct {
         uint64_t at_us, life, sessions;
         size_t node;
@@ -100,7 +101,7 @@ bool checks_known(struct sim *s, struct span session);
 /* invariants_cluster.c: a commit was applied; to the partition, and to one session of it. */
 void checks_line(struct sim *s, uint32_t partition, const struct seen_lease *is);
 void checks_session_line(struct sim *s, struct seen_session *session);
-void checks_moved(struct sim *s, const struct sim_node *by, uint32_t partition, const struct seen_lease *was,
+void checks_moved(struct sim *s, const struct sim_call *call, uint32_t partition, const struct seen_lease *was,
                   const struct seen_lease *is);
 
 /* invariants_heard.c: what a node says in a heartbeat, and whether it was in its last one. */

@@ -52,14 +52,15 @@ static void note_release(struct sim *s, const struct sim_node *by, uint32_t p)
     sim_store_each(s, p, 's', count_head, &partition->released.sessions);
 }
 
-void checks_moved(struct sim *s, const struct sim_node *by, uint32_t p, const struct seen_lease *was,
+void checks_moved(struct sim *s, const struct sim_call *call, uint32_t p, const struct seen_lease *was,
                   const struct seen_lease *is)
 {
     if (was->node.bytes && !is->node.bytes)
-        note_release(s, by, p);
+        note_release(s, call->node, p);
     if (!is->node.bytes || span_equal(is->incarnation, was->incarnation))
         return;
     s->checks->partitions[p].moves++;
+    s->checks->partitions[p].unread = call->orphan;
     if (was->node.bytes)
         s->totals.taken_over++;
     else if (was->fence)
@@ -207,8 +208,9 @@ void checks_left(struct sim *s, struct sim_node *node)
     buf_fini(&bytes);
     if (!s->checks->blind)
         check_receipt(s, node, &receipt);
-    for (uint32_t p = 0; p < s->config.partitions; p++)
-        if (owner_of(s, p) == node)
+    bool sees = sim_store_reaches(s, node->index); /* else it cannot know what became of its last claim */
+    for (uint32_t p = 0; p < s->config.partitions && sees; p++)
+        if (owner_of(s, p) == node && !s->checks->partitions[p].unread)
             sim_broken(s, "hand-over", "%s has left and owns partition %u", node->name, p);
 }
 

@@ -2,6 +2,7 @@
 #include "codec/message.h"
 #include "codec/scan.h"
 #include "codec/topic.h"
+#include "node/core/crc16.h"
 #include "tests/sim/invariants.h"
 
 static struct seen_event *stored_event(struct sim *s, struct span name, uint64_t seq, struct span message)
@@ -64,6 +65,31 @@ static void said_effect(struct sim *s, struct sim_node *node, struct span map)
     said_event(s, e.session, e.seq, map);
 }
 
+/* The key `fence` of a message: the decoder of admissions, a publisher's, has no use for it. */
+static uint64_t fence_in(struct span map)
+{
+    struct cursor cursor = cursor_of(map);
+    struct value head, key, value;
+    if (!cursor_read(&cursor, &head))
+        return 0;
+    for (uint64_t i = 0; i < head.number && cursor_read(&cursor, &key); i++) {
+        struct cursor at = cursor;
+        if (span_is(key.text, "fence") && cursor_read(&at, &value))
+            return value.number;
+        if (!cursor_skip(&cursor, NULL))
+            return 0;
+    }
+    return 0;
+}
+
+static void check_fence(struct sim *s, const struct sim_node *node, struct span session, uint64_t fence)
+{
+    uint64_t now = s->checks->partitions[partition_of(session, s->config.partitions)].lease.fence;
+    if (fence != now)
+        sim_broken(s, "P3", "%s answers for %.*s under the fence %llu, now it is %llu", node->name, SPAN_ARGS(session),
+                   (unsigned long long)fence, (unsigned long long)now);
+}
+
 static void said_accepted(struct sim *s, const struct mk_admission *a)
 {
     struct seen_input *input = checks_input(s, a->session, a->re);
@@ -101,6 +127,9 @@ static void said_rejected(struct sim *s, const struct mk_admission *a)
 {
     const struct seen_input *input = checks_input(s, a->session, a->re);
     bool known_way = a->reason == MK_ERR_ID_CONFLICT || a->reason == MK_ERR_WITHDRAWN || a->reason == MK_ERR_TOO_LATE;
+    if (a->reason == MK_ERR_LEASE_LOST || a->reason == MK_ERR_STOPPING)
+        sim_broken(s, "hand-over", "%.*s is refused because its partition moves: %s", SPAN_ARGS(a->re),
+                   mk_err_code(a->reason));
     if (a->final && input->accepted && !known_way)
         sim_broken(s, "P10", "%.*s was accepted and is refused for good: %s", SPAN_ARGS(a->re), mk_err_code(a->reason));
 }
@@ -118,6 +147,8 @@ static void said_admission(struct sim *s, struct sim_node *node, struct span map
               a.outcome == MK_REJECTED ? mk_err_code(a.reason) : "");
     if (a.outcome != MK_REJECTED)
         checks_owner(s, node, a.session, "answers");
+    if (a.outcome != MK_REJECTED)
+        check_fence(s, node, a.session, fence_in(map));
     if (a.outcome == MK_ACCEPTED)
         said_accepted(s, &a);
     else if (a.outcome == MK_DEDUPLICATED)
@@ -160,6 +191,8 @@ static void said_result(struct sim *s, struct sim_node *node, struct span map)
         return;
     }
     const struct mk_command *asked = sim_clients_command(s, r.session, r.re);
+    if (r.ok && span_given(r.session))
+        checks_owner(s, node, r.session, "answers");
     enum mk_op op = asked ? asked->op : MK_OP_COUNT;
     sim_trace(s, node->name, "%s %.*s of %.*s: %s", op < MK_OP_COUNT ? mk_op_name(op) : "command", SPAN_ARGS(r.re),
               SPAN_ARGS(r.session), r.ok ? "ok" : mk_err_code(r.error));

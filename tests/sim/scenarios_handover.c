@@ -142,6 +142,60 @@ static void what_waits_for_a_safe_lease_leaves_before_its_partition(struct sim *
     story_expect(s, "events published again", s->totals.repeated, 0);
 }
 
+/* While its release is on its way an input's deadline passes; then the release fails. */
+static void what_comes_due_during_a_release_does_not_hold_up_the_next_one(struct sim *s)
+{
+    struct mk_input input = {.session = SPAN_LIT("counter-0"),
+                             .kind = MK_PROMPT,
+                             .origin = MK_EXTERNAL,
+                             .body = ONE,
+                             .executor = SPAN_LIT("counter"),
+                             .deadline_ms = 120,
+                             .transcript_eligible = true,
+                             .operator_eligible = true};
+    story_settle(s);
+    struct item *item = sim_send_input(s, &input); /* wakes nobody: it waits for its deadline */
+    story_await_said(s, "is accepted");
+    sim_run_for(s, 20 * MILLISECOND);
+    sim_fail_call(s, FAULT_STORE_SLOW, SCRIPT_RELEASE, 0, 1);
+    sim_fail_call(s, FAULT_STORE_LOST_BEFORE, SCRIPT_RELEASE, 0, 1);
+    sim_node_leave(s, story_owner(s, "counter-0"));
+    story_await_said(s, "has left");
+    story_await(s, item);
+    story_expect_completions(s, "counter-0", 1); /* which says that it was too late */
+}
+
+/* --- claims --- */
+
+static void a_claim_whose_answer_was_lost_is_made_again_at_once(struct sim *s)
+{
+    story_settle(s);
+    size_t owner = story_owner(s, "counter-0");
+    sim_node_crash(s, owner);
+    sim_node_gone(s, owner);
+    struct item *item = sim_send(s, "counter-0", ONE);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_CLAIM, 0, 1);
+    sim_run_for(s, STORY_LEASE + 600 * MILLISECOND); /* at most 200 of it to connect again */
+    if (!checks_owned(s))
+        sim_broken(s, "scenario", "nobody works on what was claimed");
+    story_await(s, item);
+}
+
+static void who_leaves_gives_back_what_it_claimed_without_an_answer(struct sim *s)
+{
+    story_settle(s);
+    size_t owner = story_owner(s, "counter-0"), other = (owner + 1) % s->config.nodes;
+    sim_node_crash(s, owner);
+    sim_node_gone(s, owner);
+    sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_CLAIM, 0, 1);
+    story_await_said(s, "store > claim of");
+    story_await_said(s, "store connected");
+    sim_run_for(s, sim_between(s, 0, 3000));
+    sim_node_leave(s, other);
+    story_await_said(s, "has left"); /* and owns nothing: checks_left */
+    story_await(s, sim_send(s, "counter-0", ONE));
+}
+
 /* Heartbeats that say this of any partition; one in so many gets through. */
 struct muffle {
     enum said what;
@@ -268,6 +322,9 @@ static const struct story stories[] = {
     STORY(3, the_answer_to_a_release_is_lost),
     STORY(3, a_release_is_refused_for_a_while),
     STORY(3, slow_commits_are_waited_for),
+    STORY(2, what_comes_due_during_a_release_does_not_hold_up_the_next_one),
+    STORY(2, a_claim_whose_answer_was_lost_is_made_again_at_once),
+    STORY(2, who_leaves_gives_back_what_it_claimed_without_an_answer),
     STORY(3, what_waits_for_a_safe_lease_leaves_before_its_partition),
     STORY(3, a_hand_over_is_called_off_and_a_run_that_was_found_starts_after_all),
     STORY(3, most_offers_are_lost),
