@@ -112,11 +112,13 @@ CONFORMANCE_SAME := $(call objs,$(filter-out tests/conformance/test_%,$(wildcard
 $(B)/tests/conformance/%: $(B)/tests/conformance/%.o $(CONFORMANCE_SAME) $(TEST_LIB) $(ALL_ARCHIVES)
 	$(LINK) $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS) -o $@
 
-SIM   := $(B)/tests/sim/sim
-BENCH := $(B)/tests/bench/bench
+SIM    := $(B)/tests/sim/sim
+BENCH  := $(B)/tests/bench/bench
+TRACES := $(B)/tests/traces/traces
 $(SIM): $(call objs,$(wildcard tests/sim/*.c)) $(ALL_ARCHIVES)
 $(BENCH): $(call objs,$(wildcard tests/bench/*.c)) $(ALL_ARCHIVES)
-$(SIM) $(BENCH):
+$(TRACES): $(call objs,$(wildcard tests/traces/*.c)) $(ALL_ARCHIVES)
+$(SIM) $(BENCH) $(TRACES):
 	$(LINK) $^ $(LIBS) -o $@
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -148,6 +150,10 @@ conformance: $(CONFORMANCE) ## one suite for each port, on its real and its simu
 
 sim: $(SIM) ## the deterministic simulator: SEEDS=count, or SEED=one
 	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+FILES ?= $(sort $(wildcard tests/traces/*.jsonl.gz))
+traces: $(TRACES) ## what the source system did, played on the core; FILES=others of the form, - is standard input
+	@$(TRACES) $(FILES)
 
 integration: all ## real processes: Redis, hub, node, clients; WORDS=names
 	@$(INTEGRATION)/run.py $(WORDS)
@@ -191,7 +197,7 @@ fuzzers: $(FUZZERS)
 # --- the look of the tree ---------------------------------------------------------------------------------------------
 
 SOURCES := $(wildcard node/core/*.[ch] node/*.[ch] codec/*.[ch] bus/*.[ch] redis/*.[ch] tests/lib/*.[ch] tests/unit/*/*.[ch] \
-	tests/conformance/*.[ch] tests/sim/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+	tests/conformance/*.[ch] tests/sim/*.[ch] tests/traces/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 
 check: format tidy layers purity ## everything above, and the tests by gcc and clang without a warning, and sanitizers
 	@$(AGAIN) VARIANT=check-gcc CC=gcc EXTRA=-Werror suites
@@ -232,7 +238,7 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-.PHONY: all demo test suites unit conformance sim integration mutants bench takeover rolling compose-test asan tsan fuzz fuzzers \
+.PHONY: all demo test suites unit conformance sim traces integration mutants bench takeover rolling compose-test asan tsan fuzz fuzzers \
 	check format tidy layers purity deps deps-check install clean help
 
 -include $(shell find $(addprefix $(B)/,node bus codec redis tests) -name '*.d' 2>/dev/null)

@@ -87,18 +87,20 @@ static bool restore_machine(struct session *session, const struct session_record
     if (!head->registered && !core->retained && head->phase != PHASE_DESTROYED)
         return session_step(session, IN_INITIALIZE, NULL);
     bool runs = core->run.id.bytes != 0;
+    /* A new owner's executor claims the session as any does: what a reset left Idle is Attached again. */
+    enum phase phase = head->phase == PHASE_IDLE && head->attached ? PHASE_ATTACHED : head->phase;
     struct machine_input in = {
         .type = IN_RECOVER_RUNTIME_AUTHORITY,
         .same_session = true,
         .binding = head->binding,
-        .phase = head->phase,
+        .phase = phase,
         .active = head->attached,
         .stop_deferred = head->stop_deferred && runs,
     };
     if (runs) {
         in.phase = PHASE_RUNNING;
         in.run = core->run.id;
-        in.pre_run = head->phase;
+        in.pre_run = phase;
     }
     return session_machine(session, &in, NULL);
 }
