@@ -356,6 +356,8 @@ void fact_record_pack(struct buf *out, const struct fact_record *in)
     map_u64(&map, "v", in->version);
     map_text(&map, "k", span_of(fact_text(in->kind)));
     map_u64(&map, "at", in->at_ms);
+    if (in->ephemeral)
+        map_bool(&map, "ep", true);
     map_some(&map, "st", in->stamp);
     map_some(&map, "dg", in->digest);
     map_text(&map, "in", in->input);
@@ -378,6 +380,7 @@ enum mk_err fact_record_read(struct span bytes, struct fact_record *out, struct 
         NEED_U64("v", AT(fact_record, version)),
         NEED_ENUM("k", AT(fact_record, kind), fact, FACT_KIND_COUNT),
         NEED_U64("at", AT(fact_record, at_ms)),
+        BOOL("ep", AT(fact_record, ephemeral)),
         U64("st", AT(fact_record, stamp)),
         U64("dg", AT(fact_record, digest)),
         NAME("in", AT(fact_record, input)),

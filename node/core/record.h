@@ -95,6 +95,7 @@ struct fact_record {
     uint64_t version;
     enum fact_kind kind;
     uint64_t at_ms;             /* store time */
+    bool ephemeral;             /* input, key: believed only under the fence that it is stamped with */
     uint64_t stamp;             /* fence: makes a record that a half-done commit wrote recognisable as its own */
     uint64_t digest;            /* of the input's kind and body, or of the command */
     struct span input;          /* key: the input's id */

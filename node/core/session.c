@@ -426,6 +426,7 @@ void session_apply(struct session *session, const struct session_ctx *ctx, const
         return;
     }
     session->held = ctx->hold_runs;
+    session->fence = ctx->fence;
     stage->minted = 0;
     dispatch(&turn, event);
     if (!stage->wants && !stage->failed)

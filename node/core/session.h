@@ -38,6 +38,7 @@ struct fact {
     enum fact_kind kind;
     struct mk_id name;
     bool exists;
+    bool stale; /* of an ephemeral input under a fence that is over: as if it did not exist, and replaced */
     struct fact_record record; /* its spans point into `bytes`' data */
     struct mk_blob *bytes;     /* the stored record; NULL when it does not exist */
 };
@@ -167,6 +168,7 @@ struct session {
     struct fact *facts;      /* told by the node; dropped when the stage is committed */
     bool held;               /* the partition is being given away: work that could run is left to the next owner */
     struct mk_id taken_back; /* a run that was cancelled for that reason: not by anybody's wish */
+    uint64_t fence;          /* of the event that was applied last */
     const char *fault;       /* a broken invariant: the session is quarantined; NULL: sound */
 };
 

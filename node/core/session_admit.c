@@ -228,6 +228,21 @@ static const char *fault_of(const struct mk_input *input)
 
 /* --- what stands in the way of an input that is new --- */
 
+/* An ephemeral input writes nothing when it is admitted, so no condition finds out that its names are known: they are
+ * asked for. */
+static bool names_asked(const struct turn_of *turn, const struct mk_input *input)
+{
+    struct session *session = turn->session;
+    if (input->durability != MK_EPHEMERAL)
+        return false;
+    if (session_know_input(session, input->h.id).how == KNOWN_UNASKED)
+        stage_want(session, FACT_INPUT, input->h.id);
+    if (input->idem.bytes && !ledger_by_key(&session->core.ledger, input->idem) &&
+        !stage_written(session, FACT_KEY, input->idem) && !session_fact(session, FACT_KEY, input->idem))
+        stage_want(session, FACT_KEY, input->idem);
+    return session->stage.wants != NULL;
+}
+
 /* True: answered, or more must be known first. */
 static bool held_back(const struct turn_of *turn, const struct mk_input *input)
 {
@@ -303,10 +318,9 @@ static void remember(const struct turn_of *turn, struct admitted *input)
     for (size_t kind = 0; kind < FACT_KIND_COUNT; kind++) {
         if (!names[kind].bytes)
             continue;
-        struct fact_write *write = stage_write(turn->session, (enum fact_kind)kind, names[kind]);
+        struct fact_write *write = stage_write_new(turn->session, (enum fact_kind)kind, names[kind]);
         if (!write)
             return;
-        write->condition = true;
         write->input = input_keep(input);
         write->record.at_ms = turn->ctx->store_ms;
         write->record.stamp = turn->ctx->fence;
@@ -449,7 +463,7 @@ void session_admit(const struct turn_of *turn, const struct mk_input *input)
         reject(turn, input, MK_ERR_VALIDATION_FAILED, true, fault); /* the reason lies in the input alone */
         return;
     }
-    if (repeated_key(turn, input) || too_late(turn, input))
+    if (names_asked(turn, input) || repeated_key(turn, input) || too_late(turn, input))
         return;
     if (session->core.ledger.count >= ACTIVE_INPUTS_MAX) {
         refuse_new(turn, input, MK_ERR_OVERLOADED);

@@ -53,10 +53,9 @@ static struct answer *result(const struct turn_of *turn, struct span to, struct 
 
 static void remember(const struct turn_of *turn, struct span id, uint64_t digest, struct answer *answer)
 {
-    struct fact_write *write = stage_write(turn->session, FACT_COMMAND, id);
+    struct fact_write *write = stage_write_new(turn->session, FACT_COMMAND, id);
     if (!write)
         return;
-    write->condition = true;
     write->result = answer;
     write->record.at_ms = turn->ctx->store_ms;
     write->record.stamp = turn->ctx->fence;
@@ -593,10 +592,9 @@ static void do_silent_intents(const struct turn_of *turn, const struct mk_comman
 
 static void tombstone(const struct turn_of *turn, struct span id)
 {
-    struct fact_write *write = stage_write(turn->session, FACT_INPUT, id);
+    struct fact_write *write = stage_write_new(turn->session, FACT_INPUT, id);
     if (!write)
         return;
-    write->condition = true;
     write->record.at_ms = turn->ctx->store_ms;
     write->record.stamp = turn->ctx->fence;
     write->record.phase = INPUT_ABANDONED;

@@ -21,6 +21,8 @@ void stage_clear(struct session *session);
 /* Each appends to the stage; NULL: no memory. */
 struct answer *stage_answer(struct session *session, enum answer_type type, struct span to, struct span re);
 struct fact_write *stage_write(struct session *session, enum fact_kind kind, struct span name);
+/* The same for a name that must be new to the store, or stale there. */
+struct fact_write *stage_write_new(struct session *session, enum fact_kind kind, struct span name);
 struct fact_write *stage_written(const struct session *session, enum fact_kind kind,
                                  struct span name); /* NULL: not in this stage */
 struct staged_event *stage_effect(const struct turn_of *turn,

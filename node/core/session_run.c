@@ -53,8 +53,23 @@ static void remember_end(const struct turn_of *turn, const struct entry *entry, 
     write->record.event = event->as.completion.seq;
     write->record.attempts = entry->attempts;
     write->record.run = id_span(&write->run);
+    write->record.ephemeral = !entry_is_durable(entry);
     session->core.terminal_count++;
     stage_row_removed(session, entry->seq);
+}
+
+/* The key of an ephemeral input, which was not remembered at its admission. */
+static void remember_key(const struct turn_of *turn, const struct entry *entry)
+{
+    struct fact_write *write = stage_write(turn->session, FACT_KEY, entry->input->input.idem);
+    if (!write)
+        return;
+    write->input = input_keep(entry->input);
+    write->record.at_ms = turn->ctx->store_ms;
+    write->record.stamp = turn->ctx->fence;
+    write->record.digest = entry->input->digest;
+    write->record.ephemeral = true;
+    write->record.input = entry->input->input.h.id;
 }
 
 void session_end_input(const struct turn_of *turn, uint64_t seq, const struct ending *ending)
@@ -70,8 +85,9 @@ void session_end_input(const struct turn_of *turn, uint64_t seq, const struct en
         return;
     }
     fill_completion(event, entry, ending);
-    if (entry_is_durable(entry))
-        remember_end(turn, entry, ending, event);
+    remember_end(turn, entry, ending, event);
+    if (!entry_is_durable(entry) && entry->input->input.idem.bytes)
+        remember_key(turn, entry);
     ledger_remove(&session->core.ledger, session->mem, seq);
 }
 

@@ -151,6 +151,15 @@ struct fact_write *stage_write(struct session *session, enum fact_kind kind, str
     return write;
 }
 
+struct fact_write *stage_write_new(struct session *session, enum fact_kind kind, struct span name)
+{
+    struct fact_write *write = stage_write(session, kind, name);
+    const struct fact *fact = session_fact(session, kind, name);
+    if (write)
+        write->condition = !fact || !fact->stale;
+    return write;
+}
+
 static struct staged_event *event_add(const struct turn_of *turn)
 {
     struct session *session = turn->session;
@@ -302,6 +311,9 @@ bool session_know(struct session *session, enum fact_kind kind, struct span name
         return false;
     fact->kind = kind;
     id_set(&fact->name, name);
+    fact->stale = record && record->ephemeral && record->stamp != session->fence;
+    if (fact->stale)
+        record = NULL;
     if (!fact_fill(fact, session->mem, record, bytes)) {
         mem_free(session->mem, fact);
         return false;

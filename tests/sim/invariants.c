@@ -89,7 +89,7 @@ struct part {
     size_t first_section, sections;
 };
 
-static uint32_t key_partition(struct span key)
+uint32_t checks_key_partition(struct span key)
 {
     return (uint32_t)strtoul((const char *)memchr(key.at, '}', key.bytes) + 2, NULL, 16);
 }
@@ -98,7 +98,7 @@ static uint32_t key_partition(struct span key)
 static struct part next_part(const struct span *keys, const struct span *args, size_t arg_count, size_t index,
                              size_t at)
 {
-    struct part part = {.partition = key_partition(keys[index * KEYS_PER_PART]), .first_arg = at};
+    struct part part = {.partition = checks_key_partition(keys[index * KEYS_PER_PART]), .first_arg = at};
     part.fence = number(args[at]);
     part.sequence = number(args[at + 1]);
     part.sections = number(args[at + 6]);
@@ -138,7 +138,7 @@ static uint64_t *in_flight(struct sim *s, const struct sim_node *node, struct sp
         c->life[node->index] = node->life;
         memset(c->in_flight[node->index], 0, sizeof c->in_flight[node->index]);
     }
-    return &c->in_flight[node->index][key_partition(key) % s->config.groups];
+    return &c->in_flight[node->index][checks_key_partition(key) % s->config.groups];
 }
 
 void checks_sent(struct sim *s, struct sim_node *node, const struct store_call *call)
@@ -176,6 +176,8 @@ static struct span next_status(const struct store_reply *reply, size_t *at)
 
 void checks_answered(struct sim *s, const struct sim_call *call, const struct store_reply *reply)
 {
+    if (call->script == SCRIPT_RELEASE && reply->verdict == STORE_UNKNOWN)
+        checks_release_lost(s, call);
     if (call->script != SCRIPT_COMMIT || s->checks->blind)
         return;
     --*in_flight(s, call->node, call->keys[0]);
@@ -571,7 +573,7 @@ void checks_executed(struct sim *s, const struct sim_call *call)
         return;
     if (call->script == SCRIPT_CLAIM || call->script == SCRIPT_RENEW || call->script == SCRIPT_RELEASE)
         for (size_t i = 0; i < call->key_count; i += call->script == SCRIPT_RELEASE ? 2 : 1)
-            check_partition(s, call, key_partition(call->keys[i]), NULL);
+            check_partition(s, call, checks_key_partition(call->keys[i]), NULL);
     if (call->script != SCRIPT_COMMIT)
         return;
     size_t at = 2;

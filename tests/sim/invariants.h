@@ -36,7 +36,8 @@ struct seen_partition {
     struct {
         uint64_t at_us, life, sessions;
         size_t node;
-    } released; /* last */
+        bool unsure; /* its answer was lost: the node knows the sessions that it had in memory */
+    } released;      /* last */
 };
 
 struct seen_session {
@@ -103,6 +104,9 @@ void checks_line(struct sim *s, uint32_t partition, const struct seen_lease *is)
 void checks_session_line(struct sim *s, struct seen_session *session);
 void checks_moved(struct sim *s, const struct sim_call *call, uint32_t partition, const struct seen_lease *was,
                   const struct seen_lease *is);
+
+void checks_release_lost(struct sim *s, const struct sim_call *call); /* its answer */
+uint32_t checks_key_partition(struct span key);
 
 /* invariants_heard.c: what a node says in a heartbeat, and whether it was in its last one. */
 void checks_heartbeat(struct sim *s, const struct sim_node *node, struct span map);

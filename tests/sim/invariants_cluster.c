@@ -49,6 +49,7 @@ static void note_release(struct sim *s, const struct sim_node *by, uint32_t p)
     partition->released.node = by->index;
     partition->released.life = by->life;
     partition->released.sessions = 0;
+    partition->released.unsure = false;
     sim_store_each(s, p, 's', count_head, &partition->released.sessions);
 }
 
@@ -65,6 +66,14 @@ void checks_moved(struct sim *s, const struct sim_call *call, uint32_t p, const 
         s->totals.taken_over++;
     else if (was->fence)
         s->totals.handed_over++;
+}
+
+void checks_release_lost(struct sim *s, const struct sim_call *call)
+{
+    for (size_t i = 0; i < call->key_count; i += 2) {
+        struct seen_partition *partition = &s->checks->partitions[checks_key_partition(call->keys[i])];
+        partition->released.unsure |= partition->released.node == call->node->index;
+    }
 }
 
 static const struct sim_node *owner_of(const struct sim *s, uint32_t partition)
@@ -179,8 +188,7 @@ static bool read_receipt(struct span bytes, struct receipt *out)
     return true;
 }
 
-/* What it released since it was asked is in its receipt, with as many sessions; where the answer was lost it does not
- * know their number. */
+/* What it released since it was asked is in its receipt, with as many sessions. */
 static void check_receipt(struct sim *s, const struct sim_node *node, const struct receipt *receipt)
 {
     if (receipt->partitions != receipt->moved || receipt->sessions != receipt->moved_sessions ||
@@ -192,7 +200,7 @@ static void check_receipt(struct sim *s, const struct sim_node *node, const stru
                         partition->released.life == node->life;
         if (released && !receipt->of[p])
             sim_broken(s, "drain", "partition %u is missing in the receipt of %s", p, node->name);
-        else if (released && receipt->of[p] != 1 && receipt->of[p] != partition->released.sessions + 1)
+        else if (released && !partition->released.unsure && receipt->of[p] != partition->released.sessions + 1)
             sim_broken(s, "drain", "partition %u had %llu sessions, the receipt of %s says %llu", p,
                        (unsigned long long)partition->released.sessions, node->name,
                        (unsigned long long)receipt->of[p] - 1);

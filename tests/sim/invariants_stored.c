@@ -12,17 +12,28 @@ static bool has_last_word(enum fact_kind kind, struct span bytes)
     return kind == FACT_INPUT && fact_record_read(bytes, &record, NULL) == MK_ERR_OK && record.phase >= INPUT_CONSUMED;
 }
 
+/* That of an ephemeral input is kept while its fence lasts. */
+static bool fence_is_over(struct span first, struct span bytes)
+{
+    struct fact_record was, is;
+    return fact_record_read(first, &was, NULL) == MK_ERR_OK && was.ephemeral &&
+           fact_record_read(bytes, &is, NULL) == MK_ERR_OK && is.stamp > was.stamp;
+}
+
 static void check_fact(struct sim *s, uint32_t partition, struct span field, enum fact_kind kind)
 {
     struct span bytes = sim_store_get(s, partition, 't', field);
-    const struct span *first = map_get(&s->checks->last_words, field);
-    if (first && !span_equal(*first, bytes))
+    struct span *first = map_get(&s->checks->last_words, field);
+    if (first && span_given(*first) && fence_is_over(*first, bytes))
+        *first = (struct span){NULL, 0};
+    if (first && span_given(*first) && !span_equal(*first, bytes))
         sim_broken(s, kind == FACT_COMMAND ? "rule 6" : "P1", "%.*s was done, and is done once more", SPAN_ARGS(field));
-    if (first || !span_given(bytes) || !has_last_word(kind, bytes))
+    if ((first && span_given(*first)) || !span_given(bytes) || !has_last_word(kind, bytes))
         return;
-    struct span *kept = sim_alloc(s, sizeof *kept);
+    struct span *kept = first ? first : sim_alloc(s, sizeof *kept);
     *kept = bytes;
-    map_put(s, &s->checks->last_words, field, kept);
+    if (!first)
+        map_put(s, &s->checks->last_words, field, kept);
 }
 
 /* --- sections --- */

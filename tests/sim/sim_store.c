@@ -33,7 +33,7 @@ struct sim_store {
     uint64_t down_until_us;
     uint64_t clock_back_us; /* its clock is so far behind the true one */
     struct keyspace *remembered;
-    struct span half_done; /* the lease key of a commit that died half-way; absent: none */
+    const struct sim_call *half_done; /* a commit that died half-way and was not repeated yet; NULL: none */
 };
 
 /* What a call meets on its way. */
@@ -183,18 +183,28 @@ void sim_store_down(struct sim *s, uint64_t us)
 
 bool sim_store_half_done(const struct sim *s)
 {
-    return span_given(s->store->half_done);
+    return s->store->half_done != NULL;
 }
 
 /* --- executing --- */
+
+static bool repeats(const struct sim_call *call, const struct sim_call *first)
+{
+    if (call->script != first->script || call->arg_count != first->arg_count)
+        return false;
+    for (size_t i = 0; i < call->arg_count; i++)
+        if (!span_equal(call->args[i], first->args[i]))
+            return false;
+    return span_equal(call->keys[0], first->keys[0]);
+}
 
 static void note_half_done(struct sim *s, const struct sim_call *call, bool died)
 {
     struct sim_store *store = s->store;
     if (died)
-        store->half_done = call->keys[0];
-    else if (call->script == SCRIPT_COMMIT && span_equal(store->half_done, call->keys[0]))
-        store->half_done = (struct span){0};
+        store->half_done = call;
+    else if (store->half_done && repeats(call, store->half_done))
+        store->half_done = NULL;
 }
 
 /* Runs the script, which dies after its nth write unless that is 0. False: it died. */

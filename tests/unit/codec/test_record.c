@@ -299,6 +299,7 @@ static struct fact_record full_fact(enum fact_kind kind)
     return (struct fact_record){.version = FACT_RECORD_VERSION,
                                 .kind = kind,
                                 .at_ms = 1,
+                                .ephemeral = true,
                                 .stamp = 2,
                                 .digest = UINT64_MAX,
                                 .input = FIXED("i-1"),
@@ -490,7 +491,7 @@ static void round_trip_fact(const struct fact_record *in)
     fact_record_pack(&bytes, in);
     assert_int_equal(fact_record_read(buf_span(&bytes), &out, NULL), MK_ERR_OK);
     assert_true(in->version == out.version && in->kind == out.kind && in->at_ms == out.at_ms);
-    assert_true(in->stamp == out.stamp && in->digest == out.digest);
+    assert_true(in->ephemeral == out.ephemeral && in->stamp == out.stamp && in->digest == out.digest);
     same(in->input, out.input);
     assert_true(in->phase == out.phase && in->reason == out.reason && in->outcome == out.outcome);
     assert_true(in->event == out.event && in->attempts == out.attempts);

@@ -219,6 +219,29 @@ static void test_admit__an_ephemeral_input_leaves_no_row_and_no_fact(void **stat
     rig_free(rig);
 }
 
+static void test_admit__an_ephemeral_input_is_known_while_its_owner_lasts(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_input input = rig_input("a", MK_PROMPT);
+    input.durability = MK_EPHEMERAL;
+    input.idem = SPAN_LIT("key");
+    rig_admit(rig, input);
+    rig_succeed(rig, "1");
+    rig_admit(rig, input); /* once more, when it is over */
+    assert_said(rig, "admission a deduplicated of a consumed [completion a completed]\n");
+    input.h.id = SPAN_LIT("b"); /* another id with its key */
+    rig_admit(rig, input);
+    assert_said(rig, "admission b deduplicated of a consumed");
+    assert_unsaid(rig, "start");
+    rig_crash(rig); /* beyond it nothing is promised of it: it is as new */
+    input.h.id = SPAN_LIT("a");
+    rig_admit(rig, input);
+    assert_said(rig, "admission a accepted");
+    assert_said(rig, "start a #1\n");
+    rig_free(rig);
+}
+
 static void test_admit__the_newer_progress_replaces_the_queued_one(void **state)
 {
     (void)state;
@@ -271,10 +294,8 @@ static void test_admit__a_full_session_is_overloaded(void **state)
     for (int i = 1; i < ACTIVE_INPUTS_MAX; i++) {
         snprintf(id, sizeof id, "i%d", i);
         input.h.id = span_of(id);
-        struct session_event event = {.type = EV_SESSION_INPUT, .input = &input};
-        session_apply(rig->session, &rig->ctx, &event);
+        rig_admit(rig, input);
     }
-    session_commit(rig->session);
     input.h.id = SPAN_LIT("more");
     rig_admit(rig, input);
     assert_said(rig, "admission more rejected overloaded\n");
@@ -363,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_admit__a_key_is_admitted_once_active_or_ended),
         cmocka_unit_test(test_admit__a_repeat_within_one_stage_is_known_too),
         cmocka_unit_test(test_admit__an_ephemeral_input_leaves_no_row_and_no_fact),
+        cmocka_unit_test(test_admit__an_ephemeral_input_is_known_while_its_owner_lasts),
         cmocka_unit_test(test_admit__the_newer_progress_replaces_the_queued_one),
         cmocka_unit_test(test_admit__a_retry_from_before_the_horizon_is_too_late_unless_it_is_known),
         cmocka_unit_test(test_admit__a_full_session_is_overloaded),
