@@ -341,9 +341,11 @@ static void do_unregister(const struct turn_of *turn, const struct mk_command *c
 {
     struct session *session = turn->session;
     struct session_core *core = &session->core;
-    if (!session_known(session) || core->machine.phase == PHASE_DESTROYED || core->leaving.re.bytes) {
+    if (core->leaving.re.bytes)
+        return; /* another's is on its way, and not durable: who asks again is answered when it is done */
+    if (!session_known(session) || core->machine.phase == PHASE_DESTROYED) {
         if (session_fact(session, FACT_COMMAND, command->h.id))
-            result(turn, command->reply_to, command->h.id); /* it is gone, or on its way: nothing changes */
+            result(turn, command->reply_to, command->h.id); /* it is gone: nothing changes */
         else
             stage_want(session, FACT_COMMAND, command->h.id); /* perhaps by this very command */
         return;
