@@ -2,6 +2,7 @@
 
 #include "codec/fields.h"
 #include "codec/pack.h"
+#include "codec/utf8.h"
 
 /* --- to the child --- */
 
@@ -313,23 +314,9 @@ enum mk_err run_answer_read(struct span map, size_t input_count, struct run_answ
 static size_t character(struct span s)
 {
     const uint8_t *c = (const uint8_t *)s.at;
-    size_t length = c[0] < 0x20 || c[0] == 0x7f ? 0
-                    : c[0] < 0x80               ? 1
-                    : c[0] < 0xc2               ? 0
-                    : c[0] < 0xe0               ? 2
-                    : c[0] < 0xf0               ? 3
-                    : c[0] < 0xf5               ? 4
-                                                : 0;
-    if (length == 0 || length > s.bytes)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
-    bool surrogate = c[0] == 0xed && c[1] >= 0xa0;
-    bool beyond = c[0] == 0xf4 && c[1] >= 0x90;
-    bool control = c[0] == 0xc2 && c[1] < 0xa0;
-    return overlong || surrogate || beyond || control ? 0 : length;
+    size_t length = utf8_length(s);
+    bool control = c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && length == 2 && c[1] < 0xa0);
+    return control ? 0 : length;
 }
 
 size_t run_text(char *out, size_t room, struct span text)

@@ -248,10 +248,7 @@ void handovers_release(struct node *node)
 static void settle_again(struct node *node, struct partition *partition)
 {
     partition->state = PARTITION_SETTLING;
-    for (struct slot *slot = node->slots.by_partition[partition->id], *next; slot; slot = next) {
-        next = slot->partition_next;
-        slot_pump(node, slot);
-    }
+    partition_pump(node, partition);
 }
 
 static uint64_t sessions_in_memory(const struct node *node, const struct partition *partition)

@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 
-#define STOOD_LEASES                                                                                                   \
-    2 /* a renewal counter that stands so long belongs to a dead owner, whatever the store's clock says */
+/* A renewal counter that stands so long belongs to a dead owner, whatever the store's clock says. */
+#define STOOD_LEASES   2
 #define SESSIONS_NAMED 8 /* of a suspended partition, in the log */
 
 static uint64_t third(const struct node *node)
@@ -252,11 +252,8 @@ struct lease_call *add_lease(struct node_effect *effect, const struct partition 
 static struct mk_hex new_history(struct node *node)
 {
     struct mk_hex hex;
-    uint64_t a = node->random[0] += 0x9e3779b97f4a7c15ull, b = node->random[1] += 0xd1342543de82ef95ull;
-    a = (a ^ (a >> 30)) * 0xbf58476d1ce4e5b9ull;
-    b = (b ^ (b >> 27)) * 0x94d049bb133111ebull;
-    snprintf(hex.text, sizeof hex.text, "%016llx%016llx", (unsigned long long)(a ^ (a >> 31)),
-             (unsigned long long)(b ^ (b >> 31)));
+    snprintf(hex.text, sizeof hex.text, "%016llx%016llx", (unsigned long long)next_random(node, 0),
+             (unsigned long long)next_random(node, 1));
     return hex;
 }
 
@@ -316,7 +313,6 @@ static void watch(struct node *node)
             return;
         add_lease(effect, partition);
     }
-    node->watch_sent_ms = node->now_ms;
     node->watch_due_ms = node->now_ms + third(node);
 }
 
@@ -329,6 +325,13 @@ static void found(struct node *node)
         effect->call = node->found_call = next_call(node);
 }
 
+enum member_phase node_phase(const struct node *node)
+{
+    if (node->leaving)
+        return MEMBER_DRAINING;
+    return node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
+}
+
 /* Before the renewal of the same turn: a node that dies is dead before its leases are free. */
 static void say_member(struct node *node)
 {
@@ -339,7 +342,7 @@ static void say_member(struct node *node)
         return;
     effect->call = node->members_call = next_call(node);
     effect->as.members.leave = node->resigning = node->resigned;
-    effect->as.members.phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
+    effect->as.members.phase = node_phase(node);
     node->members_due_ms = node->now_ms + third(node);
 }
 

@@ -7,16 +7,9 @@ const char *member_phase_name(enum member_phase phase)
     return (size_t)phase < MEMBER_PHASE_COUNT ? names[phase] : "unknown";
 }
 
-static uint64_t mix(uint64_t z) /* splitmix64's finalizer: names that differ in one digit must not go together */
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
 uint64_t rendezvous(struct span node, uint32_t partition)
 {
-    return mix(span_hash(node) ^ mix(partition + 0x9e3779b97f4a7c15ull));
+    return mix64(span_hash(node) ^ mix64(partition + 0x9e3779b97f4a7c15ull));
 }
 
 /* Of two nodes with the same weight the one with the greater name: a tie must not make two owners. */
@@ -81,7 +74,7 @@ bool members_look(struct members *members, uint64_t now_ms, uint64_t store_ms)
         if (!members->candidate[i])
             continue;
         members->candidates++;
-        set += mix(span_hash(id_span(&member->who.node))); /* a sum: the order of the list does not matter */
+        set += mix64(span_hash(id_span(&member->who.node))); /* a sum: the order of the list does not matter */
     }
     if (set == members->set)
         return false;

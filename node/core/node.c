@@ -104,6 +104,12 @@ void answer_now(struct node *node, struct answer *answer, const struct partition
 
 /* --- small things --- */
 
+/* splitmix64, two of them. */
+uint64_t next_random(struct node *node, size_t which)
+{
+    return mix64(node->random[which] += 0x9e3779b97f4a7c15ull + 2 * which);
+}
+
 uint64_t next_call(struct node *node)
 {
     return ++node->calls;
@@ -538,7 +544,7 @@ void node_view(const struct node *node, uint64_t now_ms, struct node_view *out)
     *out = node->seen;
     out->founded = node->founded;
     out->joined = node->joined;
-    out->phase = node->leaving ? MEMBER_DRAINING : node->bus_up ? MEMBER_WORKING : MEMBER_DEAF;
+    out->phase = node_phase(node);
     out->members = (uint32_t)node->members.count;
     out->store_up = node->store_up;
     out->bus_up = node->bus_up;
@@ -602,22 +608,22 @@ bool node_handing_next(const struct node *node, uint32_t *cursor, struct mk_hand
     return false;
 }
 
-bool node_expecting_next(const struct node *node, uint32_t *cursor, uint32_t *out)
+static bool next_in(const struct node *node, enum partition_state state, uint32_t *cursor, uint32_t *out)
 {
     while (*cursor < node->config.partitions)
-        if (node->partitions[(*cursor)++].state == PARTITION_EXPECTED) {
+        if (node->partitions[(*cursor)++].state == state) {
             *out = *cursor - 1;
             return true;
         }
     return false;
 }
 
+bool node_expecting_next(const struct node *node, uint32_t *cursor, uint32_t *out)
+{
+    return next_in(node, PARTITION_EXPECTED, cursor, out);
+}
+
 bool node_suspended_next(const struct node *node, uint32_t *cursor, uint32_t *out)
 {
-    while (*cursor < node->config.partitions)
-        if (node->partitions[(*cursor)++].state == PARTITION_SUSPENDED) {
-            *out = *cursor - 1;
-            return true;
-        }
-    return false;
+    return next_in(node, PARTITION_SUSPENDED, cursor, out);
 }

@@ -44,7 +44,6 @@ struct handing {
     uint64_t began_ms;
     uint64_t due_ms;  /* FINISHING: runs are cancelled then; OFFERED: nobody waits for the successor's word longer */
     uint64_t said_ms; /* when the offer was said last */
-    bool cancelled;   /* FINISHING: its runs were told to end */
     bool kept;        /* the successor keeps what arrives */
     bool sent;        /* the release was sent at least once: it may be done */
     uint64_t told_until_ms; /* NONE: until then everybody is told that the successor may claim */
@@ -128,7 +127,7 @@ struct node {
     bool resigning;               /* the store is being told: members_call */
     bool beat_now;                /* something that others wait for is to be said at once */
     uint64_t found_call, members_call, renew_call, watch_call, claim_call, release_call;
-    uint64_t members_due_ms, renew_due_ms, renew_sent_ms, watch_due_ms, watch_sent_ms, claim_sent_ms;
+    uint64_t members_due_ms, renew_due_ms, renew_sent_ms, watch_due_ms, claim_sent_ms;
     uint64_t heartbeat_due_ms, found_due_ms, hand_due_ms;
     /* A turn must not cost a look at every partition: they are looked at when something moved, or is due. */
     bool moved;
@@ -155,6 +154,7 @@ struct node_effect *emit(struct node *node,
 void trace(struct node *node, enum note_level level, const char *what, const struct slot *slot, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 uint64_t next_call(struct node *node);
+uint64_t next_random(struct node *node, size_t which); /* 0 or 1 */
 uint64_t store_now(const struct node *node);
 uint64_t sequence_of(struct span id); /* the commit that an outbox entry belongs to, by its stream id */
 struct partition *partition_at(struct node *node, uint32_t id);
@@ -166,8 +166,9 @@ void answer_now(struct node *node, struct answer *answer, const struct partition
 
 /* --- lease.c --- */
 void leases_tick(struct node *node);
-void leases_replan(struct node *node);   /* who may claim what has changed */
-void leases_store_up(struct node *node); /* or it went down */
+enum member_phase node_phase(const struct node *node); /* what it says of itself, in the store and on the bus */
+void leases_replan(struct node *node);                 /* who may claim what has changed */
+void leases_store_up(struct node *node);               /* or it went down */
 void partition_lose(struct node *node, struct partition *partition, const char *why);
 void partition_drop(struct node *node, struct partition *partition); /* lost or given away: its sessions leave memory */
 void partition_suspend(struct node *node, struct partition *partition, const char *why, uint64_t stored);
@@ -187,6 +188,7 @@ void recover_begin(struct node *node, struct partition *partition);
 void recover_next(struct node *node);
 bool recover_event(struct node *node, const struct node_event *event); /* ACTIVE EVENTS; false: not asked here */
 bool recover_call_failed(struct node *node, uint64_t call);
+void partition_pump(struct node *node, struct partition *partition);   /* what waits in its slots is applied */
 void partition_resume(struct node *node, struct partition *partition); /* at work (again) */
 
 /* --- handover.c --- */

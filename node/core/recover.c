@@ -7,15 +7,20 @@
 #define TAIL_ENTRIES  500 /* outbox entries looked at in one call */
 #define ASKED_AT_ONCE 128 /* partitions: a burst must not fill the connection */
 
+void partition_pump(struct node *node, struct partition *partition)
+{
+    for (struct slot *slot = node->slots.by_partition[partition->id], *next; slot; slot = next) {
+        next = slot->partition_next;
+        slot_pump(node, slot);
+    }
+}
+
 void partition_resume(struct node *node, struct partition *partition)
 {
     partition->state = PARTITION_OWNED;
     if (node->leaving)
         node->hand_due_ms = node->now_ms;
-    for (struct slot *slot = node->slots.by_partition[partition->id], *next; slot; slot = next) {
-        next = slot->partition_next;
-        slot_pump(node, slot);
-    }
+    partition_pump(node, partition);
 }
 
 /* What was kept while the partition was on its way to us waits in slots: their records can be read now. */

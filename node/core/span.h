@@ -50,6 +50,14 @@ static inline uint64_t span_hash(struct span s)
     return h;
 }
 
+/* splitmix64's finalizer: numbers that differ in one bit go far apart. */
+static inline uint64_t mix64(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
 /* An identifier in storage of its own: 0 bytes means absent. */
 struct mk_id {
     uint8_t bytes;

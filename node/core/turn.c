@@ -22,12 +22,8 @@ static struct session_ctx context(struct node *node, const struct slot *slot)
         .executor_known = node->config.executor_known,
         .self = node->config.self,
     };
-    for (size_t i = 0; i < 2; i++) { /* splitmix64 */
-        uint64_t z = (node->random[i] += 0x9e3779b97f4a7c15ull + 2 * i);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        ctx.random[i] = z ^ (z >> 31);
-    }
+    for (size_t i = 0; i < 2; i++)
+        ctx.random[i] = next_random(node, i);
     return ctx;
 }
 
