@@ -218,6 +218,7 @@ static const struct flag flags[] = {
     {"log-format", "FORMAT", "logfmt", "logfmt or json", .read = read_format, .words = "logfmt json"},
     {"help", NULL, NULL, "this text", .read = read_switch, .implied = "", AT(help)},
     {"version", NULL, NULL, "the version", .read = read_switch, .implied = "", AT(version)},
+    {"print-machine", NULL, NULL, "the session machine's transitions, by tabs", .read = read_switch, .implied = "", AT(print_machine)},
 };
 /* clang-format on */
 
@@ -335,6 +336,11 @@ static enum mk_err check_together(const struct config *config, struct mk_note *n
     return MK_ERR_OK;
 }
 
+static bool only_asks(const struct config *config)
+{
+    return config->help || config->version || config->print_machine;
+}
+
 enum mk_err config_read(struct config *out, int argc, char **argv, char *(*environment)(const char *),
                         struct mk_note *note)
 {
@@ -342,9 +348,9 @@ enum mk_err config_read(struct config *out, int argc, char **argv, char *(*envir
     enum mk_err err = read_defaults(out, note);
     if (!err)
         err = read_environment(out, environment, note);
-    for (int i = 1; i < argc && !err && !out->help && !out->version; i++)
+    for (int i = 1; i < argc && !err && !only_asks(out); i++)
         err = read_argument(out, argc, argv, &i, note);
-    return err || out->help || out->version ? err : check_together(out, note);
+    return err || only_asks(out) ? err : check_together(out, note);
 }
 
 void config_help(FILE *to)

@@ -34,7 +34,7 @@ struct config {
     char ready_file[CONFIG_TEXT_BYTES]; /* "": none */
     enum trace_level log_level;
     enum log_format log_format;
-    bool help, version; /* asked for: nothing else was checked */
+    bool help, version, print_machine; /* asked for: what follows on the command line was not looked at */
 };
 
 /* environment: like getenv.

@@ -1,13 +1,16 @@
 /* meerkat-node: a worker of the cluster. Puts the parts together, and takes the exit code from them. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bus/hub.h"
 #include "bus/version.h"
 #include "node/clock.h"
 #include "node/config.h"
+#include "node/core/machine_print.h"
 #include "node/loop.h"
 
 /* What stays until the process ends. */
@@ -26,8 +29,8 @@ static void usage(void)
     printf("meerkat-node - runs sessions: admits their inputs, runs them, commits, publishes.\n\n"
            "usage: meerkat-node [FLAG]...\n\n");
     config_help(stdout);
-    printf("\nEach flag but --help and --version has a twin in the environment: --lease-ms is MEERKAT_LEASE_MS. The "
-           "flag wins.\n"
+    printf("\nEach flag but --help, --version and --print-machine has a twin in the environment: --lease-ms is "
+           "MEERKAT_LEASE_MS. The flag wins.\n"
            "Without any, everything is kept in memory and the hub is inside: try `meerkat send s1 hello --wait` beside "
            "it.\n"
            "When ready, stdout and the ready file get one line `ready node=ID bus=IN|OUT http=HOST:PORT`. Logs go to "
@@ -50,6 +53,22 @@ static int complain(const char *why, int exit_code)
 {
     fprintf(stderr, "meerkat-node: %s\n", why);
     return exit_code;
+}
+
+/* The table of transitions, a line each; the first names the columns. Leaves in one piece, so that what went wrong is
+ * known; a reader that has seen enough is no fault. */
+static int print_machine(void)
+{
+    static char out[65536];
+    struct machine_row_text row;
+    setvbuf(stdout, out, _IOFBF, sizeof out);
+    printf("input\tfrom\tguards\teffects\tto\tupdates\n");
+    for (size_t i = 0; machine_row_describe(i, &row); i++)
+        printf("%s\t%s\t%s\t%s\t%s\t%s\n", row.input, row.from, row.guards, row.effects, row.to, row.updates);
+    if (fflush(stdout) == 0 || errno == EPIPE)
+        return EXIT_STOPPED;
+    fprintf(stderr, "meerkat-node: the machine cannot be printed: %s\n", strerror(errno));
+    return EXIT_FAULTY;
 }
 
 /* The hub inside, when no other was named. */
@@ -150,11 +169,13 @@ int main(int argc, char **argv)
         printf("meerkat-node %s\n", MEERKAT_VERSION);
         return EXIT_STOPPED;
     }
+    signal(SIGPIPE, SIG_IGN);
+    if (program.config.print_machine)
+        return print_machine();
     if (!program.config.node.bytes)
         name_node(&program.config.node);
     program.logger = (struct logger){STDERR_FILENO, program.config.log_level, program.config.log_format,
                                      program.config.node, clock_system()};
-    signal(SIGPIPE, SIG_IGN);
     if (open_supervisor(&program, &note))
         return complain(note.text, EXIT_FAULTY);
     int exit_code = serve(&program);

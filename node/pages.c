@@ -62,7 +62,7 @@ struct metric {
 /* clang-format off */
 static const struct metric metrics[] = {
     {"sessions", "gauge", "sessions in memory", NODE(sessions)},
-    {"sessions_quarantined", "gauge", "sessions whose stored record cannot be read", NODE(sessions_quarantined)},
+    {"sessions_quarantined", "gauge", "sessions set aside: a record cannot be read, or an invariant broke", NODE(sessions_quarantined)},
     {"runs_active", "gauge", "sessions with a run", NODE(runs_active)},
     {"executor_runs", "gauge", "runs in the executors", OWN(runs)},
     {"inputs_held", "gauge", "inputs that wait for the store", NODE(inputs_held)},

@@ -34,7 +34,7 @@
     X(UNAVAILABLE, unavailable, false, "the store does not answer; repeat later")                                      \
     X(LEASE_LOST, lease_lost, false, "another node owns the partition, or nobody does")                                \
     X(STOPPING, stopping, false, "the node is leaving; another will answer")                                           \
-    X(QUARANTINED, quarantined, false, "the session's stored record cannot be read")                                   \
+    X(QUARANTINED, quarantined, false, "the session's record cannot be read, or it broke a rule")                      \
     X(RESULT_TOO_LARGE, result_too_large, false, "the result would not fit a frame")                                   \
     X(EXECUTOR_FAILED, executor_failed, false, "the executor failed")                                                  \
     X(MISMATCH, mismatch, false, "the store belongs to a cluster configured otherwise")                                \

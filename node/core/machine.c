@@ -2,8 +2,6 @@
 
 #include "node/core/machine_rows.h"
 
-#include <assert.h>
-
 /* --- the table --- */
 
 #define ROW(input_, from_, guards_, updates_, to_, effects_)                                                           \
@@ -86,7 +84,7 @@ static bool generation_equal(const struct binding *a, const struct binding *b)
     return a->has_generation == b->has_generation && (!a->has_generation || a->generation == b->generation);
 }
 
-static bool binding_equal(const struct binding *a, const struct binding *b)
+static bool bindings_equal(const struct binding *a, const struct binding *b)
 {
     return a->runtime == b->runtime && fence_equal(a, b) && generation_equal(a, b) && epoch_equal(a, b);
 }
@@ -98,20 +96,20 @@ bool machine_equal(const struct machine *a, const struct machine *b)
                 a->recovered == b->recovered && a->turn == b->turn && a->cause == b->cause;
     bool leaving = a->draining_loop == b->draining_loop && a->draining_comms == b->draining_comms &&
                    a->draining_waiters == b->draining_waiters && a->retains_snapshot == b->retains_snapshot;
-    return a->phase == b->phase && a->registered == b->registered && binding_equal(&a->binding, &b->binding) &&
+    return a->phase == b->phase && a->registered == b->registered && bindings_equal(&a->binding, &b->binding) &&
            a->stop_deferred == b->stop_deferred && a->registration == b->registration &&
            a->silent_intents == b->silent_intents && runs && leaving;
 }
 
 /* A component that is bound already may be repeated, never changed or left out. */
-static bool binding_fits(const struct binding *now, const struct binding *given)
+static bool bindings_fit(const struct binding *now, const struct binding *given)
 {
     return (!now->runtime || given->runtime) && (!now->has_fence || fence_equal(now, given)) &&
            (!now->has_generation || generation_equal(now, given)) && (!now->epoch.bytes || epoch_equal(now, given));
 }
 
 /* What Reset or Recycle took away may be anything: the session remembers the epoch and counts the generation. */
-static bool binding_follows(const struct binding *now, const struct binding *given)
+static bool bindings_follow(const struct binding *now, const struct binding *given)
 {
     return given->has_generation && (!now->runtime || given->runtime) &&
            (!now->epoch.bytes || epoch_equal(now, given)) && (!now->has_fence || given->fence > now->fence) &&
@@ -119,13 +117,13 @@ static bool binding_follows(const struct binding *now, const struct binding *giv
 }
 
 /* Fence, generation and epoch each imply a runtime id, and that implies generation or epoch. */
-static bool binding_sound(const struct binding *b)
+static bool binding_is_sound(const struct binding *b)
 {
     bool incarnation = b->has_generation || b->epoch.bytes;
     return b->runtime ? incarnation : !incarnation && !b->has_fence;
 }
 
-static bool binding_whole(const struct binding *b)
+static bool binding_is_whole(const struct binding *b)
 {
     return b->runtime && b->has_fence && (b->has_generation || b->epoch.bytes);
 }
@@ -146,7 +144,7 @@ static bool run_is_current(const struct machine *m, const struct machine_input *
 }
 
 GUARD(registered, m->registered)
-GUARD(same, m->registered && in->same_session)
+GUARD(same_session, m->registered && in->same_session)
 GUARD(draining, m->registration == REGISTRATION_DRAINING)
 GUARD(loop_due, m->draining_loop)
 GUARD(comms_due, m->draining_comms)
@@ -155,11 +153,11 @@ GUARD(any_due, m->draining_loop || m->draining_comms || m->draining_waiters)
 GUARD(retaining, m->retains_snapshot)
 GUARD(bound, m->binding.runtime)
 GUARD(fenced, m->binding.runtime && m->binding.has_fence)
-GUARD(b_whole, binding_whole(&in->binding))
-GUARD(b_equal, binding_equal(&m->binding, &in->binding))
-GUARD(b_fits, binding_fits(&m->binding, &in->binding))
-GUARD(b_next, binding_follows(&m->binding, &in->binding))
-GUARD(b_sound, binding_sound(&in->binding))
+GUARD(binding_whole, binding_is_whole(&in->binding))
+GUARD(binding_equal, bindings_equal(&m->binding, &in->binding))
+GUARD(binding_fits, bindings_fit(&m->binding, &in->binding))
+GUARD(binding_next, bindings_follow(&m->binding, &in->binding))
+GUARD(binding_sound, binding_is_sound(&in->binding))
 GUARD(run_given, in->run.bytes)
 GUARD(pair, in->run.bytes &&begins_runs(in->pre_run))
 GUARD(no_pair, !in->run.bytes && in->pre_run == PHASE_INITIALIZING)
@@ -183,7 +181,7 @@ GUARD(asks_retired, in->phase == PHASE_RETIRED)
 GUARD(asks_rest, in->phase == PHASE_IDLE || in->phase == PHASE_STOPPED || in->phase == PHASE_DESTROYED)
 GUARD(asks_stop, in->stop_deferred)
 
-static bool guard_holds(enum machine_guard guard, const struct machine *machine, const struct machine_input *in)
+bool machine_guard_holds(enum machine_guard guard, const struct machine *machine, const struct machine_input *in)
 {
     static bool (*const guards[])(const struct machine *, const struct machine_input *) = {
 #define X(word) [word] = is_##word,
@@ -304,16 +302,21 @@ static bool guards_hold(const struct machine_row *row, const struct machine *mac
     for (size_t i = 0; i < MACHINE_GUARDS_MAX && row->guards[i] != always; i++) {
         bool negated = row->guards[i] < 0;
         enum machine_guard guard = (enum machine_guard)(negated ? -row->guards[i] : row->guards[i]);
-        if (guard_holds(guard, machine, in) == negated)
+        if (machine_guard_holds(guard, machine, in) == negated)
             return false;
     }
     return true;
 }
 
+bool machine_row_matches(const struct machine_row *row, const struct machine *machine, const struct machine_input *in)
+{
+    return row->input == in->type && row->from & 1u << machine->phase && guards_hold(row, machine, in);
+}
+
 const struct machine_row *machine_row_of(const struct machine *machine, const struct machine_input *in)
 {
     for (const struct machine_row *row = machine_rows; row < machine_rows + machine_row_count(); row++)
-        if (row->input == in->type && row->from & 1u << machine->phase && guards_hold(row, machine, in))
+        if (machine_row_matches(row, machine, in))
             return row;
     return NULL;
 }
@@ -350,7 +353,6 @@ bool machine_apply(struct machine *machine, const struct machine_input *in, stru
     machine->phase = to;
     for (size_t i = 0; out && i < MACHINE_EFFECTS_MAX && row->effects[i] != FX_NONE; i++)
         out->list[out->count++] = (enum machine_effect)row->effects[i];
-    assert(!machine_broken(machine));
     return true;
 }
 
@@ -362,13 +364,13 @@ const char *machine_broken(const struct machine *m)
     bool leaving = m->registration == REGISTRATION_DRAINING;
     bool due = m->draining_loop || m->draining_comms || m->draining_waiters;
     bool runs = m->current_run.bytes;
-    if (!binding_sound(&m->binding))
+    if (!binding_is_sound(&m->binding))
         return "fence, generation and epoch need a runtime id, which needs generation or epoch";
     if (m->phase == PHASE_RUNNING && !runs)
         return "running without a current run";
     if (runs && m->phase != PHASE_RUNNING && m->phase != PHASE_RETIRED)
         return "a current run outside running and retired";
-    if (runs != begins_runs(m->pre_run))
+    if (runs ? !begins_runs(m->pre_run) : m->pre_run != PHASE_INITIALIZING)
         return "a current run needs the phase that it began in, and the other way round";
     if (m->recovered && m->phase != PHASE_RUNNING)
         return "a recovered run outside running";
@@ -385,22 +387,8 @@ enum phase machine_visible_phase(const struct machine *machine)
     return drains ? PHASE_RETIRED : machine->phase;
 }
 
-enum phase machine_durable_phase(const struct machine *machine)
-{
-    enum phase phase = machine->phase == PHASE_RUNNING ? machine->pre_run : machine->phase;
-    return phase == PHASE_ATTACHED ? PHASE_IDLE : phase;
-}
-
 bool machine_accepts_input(const struct machine *machine)
 {
     enum phase phase = machine_visible_phase(machine);
     return phase == PHASE_IDLE || phase == PHASE_ATTACHED || phase == PHASE_RUNNING;
-}
-
-enum mk_err machine_ingress_error(const struct machine *machine)
-{
-    enum phase phase = machine_visible_phase(machine);
-    if (phase == PHASE_DESTROYED)
-        return MK_ERR_DESTROYED;
-    return phase == PHASE_RETIRED || phase == PHASE_STOPPED ? MK_ERR_NOT_READY : MK_ERR_OK;
 }

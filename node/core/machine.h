@@ -3,7 +3,6 @@
 #ifndef MEERKAT_CORE_MACHINE_H
 #define MEERKAT_CORE_MACHINE_H
 
-#include "node/core/err.h"
 #include "node/core/span.h"
 
 enum phase {
@@ -156,7 +155,8 @@ struct machine_effects {
     size_t count;
 };
 
-/* Applies one input. Rejected (false): the machine is unchanged and `out` is empty. `out` may be NULL. */
+/* Applies one input. Rejected (false): the machine is unchanged and `out` is empty. `out` may be NULL. Whoever applies
+ * asks machine_broken afterwards. */
 bool machine_apply(struct machine *machine, const struct machine_input *in, struct machine_effects *out);
 
 bool machine_equal(const struct machine *a, const struct machine *b);
@@ -165,9 +165,7 @@ bool machine_equal(const struct machine *a, const struct machine *b);
 const char *machine_broken(const struct machine *machine);
 
 enum phase machine_visible_phase(const struct machine *machine); /* Running over a retired one shows as Retired */
-enum phase machine_durable_phase(const struct machine *machine); /* Attached -> Idle; Running -> that of its pre_run */
 bool machine_accepts_input(const struct machine *machine);
-enum mk_err machine_ingress_error(const struct machine *machine); /* class of 1.1: OK (Open), NOT_READY, DESTROYED */
 
 const char *phase_name(enum phase phase); /* "idle" */
 enum phase phase_parse(struct span text); /* PHASE_COUNT when unknown */

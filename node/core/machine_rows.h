@@ -26,7 +26,7 @@ enum {
 /*    word            holds when */
 #define MACHINE_GUARDS(X)                                                                                              \
     X(registered)     /* a session is registered */                                                                    \
-    X(same)           /* and it is the one that the input names */                                                     \
+    X(same_session)   /* and it is the one that the input names */                                                     \
     X(draining)       /* registration is Draining: an unregister is under way */                                       \
     X(loop_due)       /* the loop has not stopped for it yet */                                                        \
     X(comms_due)      /* the comms drain has not exited */                                                             \
@@ -35,11 +35,11 @@ enum {
     X(retaining)      /* the durable records outlive the registration */                                               \
     X(bound)          /* a runtime id is bound */                                                                      \
     X(fenced)         /* a runtime id and a fence are bound */                                                         \
-    X(b_whole)        /* the B given has a runtime id, a fence, and a generation or an epoch */                        \
-    X(b_equal)        /* it equals the current B; absent equals only absent */                                         \
-    X(b_fits)         /* each current component is absent or equal to the given */                                     \
-    X(b_next)         /* the same with the epoch, but fence and generation have moved: higher, and by one */           \
-    X(b_sound)        /* it obeys the invariants of a binding */                                                       \
+    X(binding_whole)  /* the B given has a runtime id, a fence, and a generation or an epoch */                        \
+    X(binding_equal)  /* it equals the current B; absent equals only absent */                                         \
+    X(binding_fits)   /* each current component is absent or equal to the given */                                     \
+    X(binding_next)   /* the same of runtime id and epoch; the fence given is higher, the generation the next */       \
+    X(binding_sound)  /* it obeys the invariants of a binding */                                                       \
     X(run_given)      /* the input names a run */                                                                      \
     X(pair)           /* and the phase that the run began in, one that a run can begin in */                           \
     X(no_pair)        /* it names neither */                                                                           \
@@ -53,15 +53,15 @@ enum {
     X(turn_cancelled) /* the turn's outcome is Cancelled */                                                            \
     X(cause_known)    /* the input names a cause of failure, and not Unknown */                                        \
     X(seen_terminal)  /* the input only repeats that the turn is over */                                               \
-    X(immediate)      /* flags of AcceptWithCompletion */                                                              \
-    X(interrupt)                                                                                                       \
-    X(wake_if_idle)                                                                                                    \
+    X(immediate)      /* flag of AcceptWithCompletion: it is to be processed at once */                                \
+    X(interrupt)      /* flag of AcceptWithCompletion: the running turn is to yield */                                 \
+    X(wake_if_idle)   /* flag of AcceptWithCompletion: an idle session is to be woken */                               \
     X(busy)           /* ResolveTranscriptEditAdmission: something runs or waits */                                    \
-    X(asks_attached)  /* RecoverRuntimeAuthority: the phase to restore */                                              \
-    X(asks_running)                                                                                                    \
-    X(asks_retired)                                                                                                    \
-    X(asks_rest)      /* Idle, Stopped or Destroyed */                                                                 \
-    X(asks_stop)      /* a deferred stop is to be restored */
+    X(asks_attached)  /* RecoverRuntimeAuthority: the phase to restore is Attached */                                  \
+    X(asks_running)   /* the same: Running */                                                                          \
+    X(asks_retired)   /* the same: Retired */                                                                          \
+    X(asks_rest)      /* the same: Idle, Stopped or Destroyed */                                                       \
+    X(asks_stop)      /* RecoverRuntimeAuthority: a deferred stop is to be restored */
 
 /*    word            does */
 #define MACHINE_UPDATES(X)                                                                                             \
@@ -75,17 +75,17 @@ enum {
     X(release)        /* registration := Queuing, unless Draining */                                                   \
     X(drain)          /* registration := Draining, all three reports are due */                                        \
     X(retain)         /* the durable records outlive the registration */                                               \
-    X(loop_done)      /* the report came */                                                                            \
-    X(comms_done)                                                                                                      \
-    X(waiters_done)                                                                                                    \
+    X(loop_done)      /* the loop has reported its stop */                                                             \
+    X(comms_done)     /* the comms drain its exit */                                                                   \
+    X(waiters_done)   /* the completion waiters their resolution */                                                    \
     X(undrain)        /* registration := Queuing, nothing is due, nothing retained */                                  \
     X(begin_run)      /* current_run := given, pre_run := phase; no result yet, no turn yet */                         \
     X(begin_turn)     /* current_run := given, pre_run := Attached unless one runs; the turn is open */                \
     X(resume)         /* a recovered run is executed from here on */                                                   \
     X(retire_run)     /* pre_run := Retired */                                                                         \
     X(complete_turn)  /* turn := Completed, unless it has an outcome; the run may publish its result */                \
-    X(fail_turn)      /* turn := Failed, cause := given unless it has one; the same */                                 \
-    X(cancel_turn)    /* turn := Cancelled; the same */                                                                \
+    X(fail_turn)      /* turn := Failed, cause := given unless it has one; the run may publish its result */           \
+    X(cancel_turn)    /* turn := Cancelled; the run may publish its result */                                          \
     X(end_run)        /* no current_run, no pre_run; an open turn ends with its run */                                 \
     X(defer_stop)     /* stop_deferred := true */                                                                      \
     X(drop_stop)      /* stop_deferred := false */                                                                     \
@@ -125,6 +125,9 @@ struct machine_row {
 };
 
 extern const struct machine_row machine_rows[]; /* machine_row_count() of them */
+
+bool machine_guard_holds(enum machine_guard guard, const struct machine *machine, const struct machine_input *in);
+bool machine_row_matches(const struct machine_row *row, const struct machine *machine, const struct machine_input *in);
 
 /* The first row that matches, or NULL: the input is rejected. */
 const struct machine_row *machine_row_of(const struct machine *machine, const struct machine_input *in);

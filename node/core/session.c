@@ -27,6 +27,7 @@ void session_free(struct session *session)
     stage_clear(session);
     session_forget(session);
     session_core_fini(&session->core, session->mem);
+    mem_free(session->mem, session->unread);
     mem_free(session->mem, session);
 }
 
@@ -56,6 +57,31 @@ static bool restore_row(struct session *session, const struct input_record *row,
     entry_restore(entry, row);
     if (ledger->next_admission <= row->seq)
         ledger->next_admission = row->seq + 1;
+    return true;
+}
+
+static bool is_over(enum phase phase)
+{
+    return phase == PHASE_STOPPED || phase == PHASE_DESTROYED;
+}
+
+/* What the head lists and no row was made of. Its numbers are not given again. False: no memory. */
+static bool keep_unread(struct session *session, const struct session_record *head)
+{
+    struct ledger *ledger = &session->core.ledger;
+    if (head->active_count <= ledger->count)
+        return true;
+    session->unread = mem_alloc(session->mem, (head->active_count - ledger->count) * sizeof *session->unread);
+    if (!session->unread)
+        return false;
+    for (size_t i = 0; i < head->active_count; i++) {
+        uint64_t seq = head->active[i];
+        if (ledger_by_seq(ledger, seq) || session->unread_count == head->active_count - ledger->count)
+            continue;
+        session->unread[session->unread_count++] = seq;
+        if (ledger->next_admission <= seq)
+            ledger->next_admission = seq + 1;
+    }
     return true;
 }
 
@@ -151,8 +177,12 @@ enum mk_err session_restore(struct session **out, const struct mk_mem *mem, stru
     for (size_t i = 0; i < row_count; i++)
         if (!restore_row(session, &rows[i], bad_rows))
             goto fail;
-    if (head->run && !restore_run(session, head->run))
+    if (!keep_unread(session, head) || (head->run && !restore_run(session, head->run)))
         goto fail;
+    if (is_over(head->phase) && session->core.ledger.count) {
+        err = err_set(note, MK_ERR_QUARANTINED, "the head has phase %s and active inputs", phase_name(head->phase));
+        goto fail;
+    }
     if (!restore_machine(session, head)) {
         err = err_set(note, MK_ERR_QUARANTINED, "the head's phase, binding and run do not belong together");
         goto fail;
@@ -173,6 +203,8 @@ bool session_machine(struct session *session, const struct machine_input *in, st
     struct machine_effects mine;
     if (!machine_apply(machine, in, fx ? fx : &mine))
         return false;
+    if (!session->fault)
+        session->fault = machine_broken(machine);
     session->stage.durable |= !machine_equal(machine, &before);
     if (!machine->silent_intents)
         session->core.intent_count = 0;
@@ -472,14 +504,27 @@ static enum phase stored_phase(const struct machine *machine)
     return machine->phase == PHASE_RUNNING ? machine->pre_run : machine->phase;
 }
 
+/* The durable inputs and, while the session is not over, those that could not be read; ascending. */
+static size_t list_active(const struct session *session, uint64_t *active)
+{
+    const struct ledger *ledger = &session->core.ledger;
+    size_t count = 0, unread = 0, unread_count = is_over(session->core.machine.phase) ? 0 : session->unread_count;
+    for (size_t i = 0; i < ledger->count; i++) {
+        while (unread < unread_count && session->unread[unread] < ledger->entries[i]->seq)
+            active[count++] = session->unread[unread++];
+        if (entry_is_durable(ledger->entries[i]))
+            active[count++] = ledger->entries[i]->seq;
+    }
+    while (unread < unread_count)
+        active[count++] = session->unread[unread++];
+    return count;
+}
+
 void session_record_of(const struct session *session, uint64_t store_ms, uint64_t *active, struct session_record *out)
 {
     const struct session_core *core = &session->core;
     const struct machine *machine = &core->machine;
-    size_t count = 0;
-    for (size_t i = 0; i < core->ledger.count; i++)
-        if (entry_is_durable(core->ledger.entries[i]))
-            active[count++] = core->ledger.entries[i]->seq;
+    size_t count = list_active(session, active);
     *out = (struct session_record){
         .version = SESSION_RECORD_VERSION,
         .phase = stored_phase(machine),
@@ -551,79 +596,4 @@ bool session_idle(const struct session *session)
     const struct session_core *core = &session->core;
     return !session->stage.open && !core->run.id.bytes && !core->ledger.count && !core->leaving.re.bytes &&
            !core->intent_count;
-}
-
-/* A run's inputs are staged, in its order, and no others are. */
-static const char *run_broken(const struct session_core *core)
-{
-    size_t staged = 0;
-    if (!span_equal(id_span(&core->run.id), id_span(&core->machine.current_run)))
-        return "the run record and the machine name different runs";
-    for (size_t i = 0; i < core->ledger.count; i++)
-        staged += core->ledger.entries[i]->phase == INPUT_STAGED;
-    if (staged != core->run.input_count)
-        return "staged inputs outside the run";
-    for (size_t i = 0; i < core->run.input_count; i++) {
-        const struct entry *entry = ledger_by_seq(&core->ledger, core->run.inputs[i]);
-        if (!entry || entry->phase != INPUT_STAGED || !span_equal(id_span(&entry->run), id_span(&core->run.id)))
-            return "an input of the run is not staged for it";
-    }
-    return core->run.id.bytes && !core->run.input_count ? "a run without inputs" : NULL;
-}
-
-static const char *ledger_broken(const struct session_core *core)
-{
-    uint64_t last = 0, order[2] = {0, 0};
-    for (size_t i = 0; i < core->ledger.count; i++) {
-        const struct entry *entry = core->ledger.entries[i];
-        if (entry->seq <= last || entry->seq >= core->ledger.next_admission)
-            return "admission sequences do not ascend";
-        if (entry->order <= order[entry->lane])
-            return "a lane is out of order";
-        if (entry->phase >= INPUT_CONSUMED)
-            return "a terminal input is active";
-        order[entry->lane] = entry->order;
-        last = entry->seq;
-    }
-    return NULL;
-}
-
-/* P8: nothing waits that could run. Inputs that asked not to wake wait for a wake. */
-static const char *parked(const struct session *session)
-{
-    const struct session_core *core = &session->core;
-    if (session->held || core->not_before_ms || !session_can_run(session))
-        return NULL;
-    for (size_t i = 0; i < core->ledger.count; i++)
-        if (core->ledger.entries[i]->phase == INPUT_QUEUED &&
-            (core->wake || core->ledger.entries[i]->input->input.wake))
-            return "an input waits although the session could run it";
-    return NULL;
-}
-
-static const char *numbers_broken(const struct session *session)
-{
-    const struct session_core *core = &session->core, *before = session->stage.before;
-    if (!before)
-        return NULL;
-    if (core->next_event < before->next_event || core->ledger.next_admission < before->ledger.next_admission ||
-        core->generation < before->generation || core->horizon_ms < before->horizon_ms)
-        return "a number fell";
-    uint64_t seq = before->next_event;
-    for (const struct staged_event *event = session->stage.events; event; event = event->next, seq++)
-        if ((event->is_completion ? event->as.completion.seq : event->as.effect.seq) != seq)
-            return "event numbers have a gap";
-    return seq == core->next_event ? NULL : "an event number was skipped";
-}
-
-const char *session_broken(const struct session *session)
-{
-    const char *broken = machine_broken(&session->core.machine);
-    if (!broken)
-        broken = ledger_broken(&session->core);
-    if (!broken)
-        broken = run_broken(&session->core);
-    if (!broken)
-        broken = parked(session);
-    return broken ? broken : numbers_broken(session);
 }

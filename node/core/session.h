@@ -165,11 +165,13 @@ struct session {
     const struct mk_mem *mem;
     struct session_core core;
     struct stage stage;
-    struct fact *facts;      /* told by the node; dropped when the stage is committed */
+    struct fact *facts; /* told by the node; dropped when the stage is committed */
+    uint64_t *unread;   /* admission sequences whose rows cannot be used, ascending: they stay listed (L35) */
+    size_t unread_count;
     bool held;               /* the partition is being given away: work that could run is left to the next owner */
     struct mk_id taken_back; /* a run that was cancelled for that reason: not by anybody's wish */
     uint64_t fence;          /* of the event that was applied last */
-    const char *fault;       /* a broken invariant: the session is quarantined; NULL: sound */
+    const char *fault;       /* an event broke an invariant half-way, if only for a moment; NULL: none did */
 };
 
 /* --- events --- */
@@ -227,7 +229,8 @@ struct session *session_new(const struct mk_mem *mem, struct span id, uint32_t p
 
 /* The same from its records; rows in any order. The caller stages EV_SESSION_REBIND next.
  *   errors   QUARANTINED (the head cannot be used: note says why; *out is NULL), OVERLOADED (no memory). A row that
- * cannot be used is left out and counted in *bad_rows (D7). */
+ * cannot be used is left out and counted in *bad_rows (D7); what the head lists and no row could be made of stays
+ * listed, for a program that can read it. */
 enum mk_err session_restore(struct session **out, const struct mk_mem *mem, struct span id, uint32_t partition,
                             const struct session_record *head, const struct input_record *rows, size_t row_count,
                             struct span state, size_t *bad_rows, struct mk_note *note);
@@ -264,8 +267,8 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
 /* Nothing runs, waits or is staged: it may leave memory. */
 bool session_idle(const struct session *session);
 
-/* No promise or invariant is broken by the session as it stands; else a sentence. Checked by the node after every
- * event. */
+/* No promise or invariant is broken by the session as it stands, or was on the way there; else a sentence. Checked by
+ * the node after every event: it then quarantines the session. */
 const char *session_broken(const struct session *session);
 
 #endif

@@ -465,7 +465,7 @@ void session_admit(const struct turn_of *turn, const struct mk_input *input)
     }
     if (names_asked(turn, input) || repeated_key(turn, input) || too_late(turn, input))
         return;
-    if (session->core.ledger.count >= ACTIVE_INPUTS_MAX) {
+    if (session->core.ledger.count + session->unread_count >= ACTIVE_INPUTS_MAX) {
         refuse_new(turn, input, MK_ERR_OVERLOADED);
         return;
     }

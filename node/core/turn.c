@@ -273,7 +273,7 @@ static bool take_replay(struct node *node, struct slot *slot)
 
 static bool check(struct node *node, struct slot *slot)
 {
-    const char *broken = slot->session->fault ? slot->session->fault : session_broken(slot->session);
+    const char *broken = session_broken(slot->session);
     if (!broken)
         return true;
     slot_quarantine(node, slot, MK_ERR_INTERNAL, broken);

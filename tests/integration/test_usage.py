@@ -87,6 +87,20 @@ def test_a_redis_that_would_lose_data_is_refused_with_the_remedy():
             assert end.code == 5 and remedy in end.err, (what, end)
 
 
+def test_a_store_that_is_not_there_is_awaited_and_memory_never_takes_its_place():
+    with Lab() as lab:
+        lab.h = lab.hub()
+        node = lab.node(f"unix:{lab.path}/redis/sock", lab.h.bus, wait=False)
+        client = lab.client()
+        message = client.input("s1", "hello")
+        assert client.ask(message, "admission", timeout=1.5) is None
+        assert node.running() and not node.text() and "memory" not in node.log(), node.log()
+        redis = lab.redis()
+        node.wait_ready()
+        assert client.ask(message, "completion")["result"] == "hello"
+        assert int(redis.query("DBSIZE")) > 0
+
+
 def test_another_partition_count_is_refused():
     with Lab() as lab:
         lab.cluster()

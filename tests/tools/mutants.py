@@ -13,7 +13,7 @@ The list, a mutant after the other:
 
     mutant NAME
     breaks THE PROMISE, in one sentence
-    test   sim SEEDS | unit LAYER/PROGRAM | conformance PROGRAM
+    test   sim SEEDS | sequences COUNT | unit LAYER/PROGRAM | conformance PROGRAM
     in     FILE
     <lines as in a diff: ' ' stays, '-' goes, '+' comes; a mutant may have several such parts, each under its `in`>
 """
@@ -36,9 +36,9 @@ BUILD_SECONDS = 300
 
 # The first line of a test's output that names what is broken.
 COMPLAINTS = (
-    re.compile(r"^(seed \d+ broke .*)"),
+    re.compile(r"^((?:seed|sequence) \d+ broke .*)"),
     re.compile(r"^(scenario \w+(?:, telling \d+)?: .*)"),
-    re.compile(r"^(seed \d+ ended the process)"),
+    re.compile(r"^((?:seed|sequence) \d+ ended the process)"),
     re.compile(r"^\[  FAILED  \] ([a-z]\w+)$"),
 )
 
@@ -137,8 +137,11 @@ class Copy:
             raise Bad(f"does not build: {(errors or ['no error told'])[0]}")
 
 
+SIMULATED = {"sim": "--seeds", "sequences": "--sequences"}
+
+
 def program_of(test):
-    path = {"sim": "sim/sim", "unit": f"unit/{test[1]}", "conformance": f"conformance/{test[1]}"}[test[0]]
+    path = {"sim": "sim/sim", "sequences": "sim/sim", "unit": f"unit/{test[1]}", "conformance": f"conformance/{test[1]}"}[test[0]]
     return f"build/{VARIANT}/tests/{path}"
 
 
@@ -152,7 +155,7 @@ def complaint_in(line):
 
 def run_test(copy, test, verbose):
     """The first complaint; None: it passed. Raises Bad when there is no verdict."""
-    command = [program_of(test)] + (["--seeds", test[1]] if test[0] == "sim" else [])
+    command = [program_of(test)] + ([SIMULATED[test[0]], test[1]] if test[0] in SIMULATED else [])
     process = subprocess.Popen(command, cwd=copy.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace")
     late = []
@@ -186,9 +189,10 @@ def run_test(copy, test, verbose):
 
 def prove_unchanged(copy, mutants, verbose):
     """The tests pass on the copy as it is; else nothing that follows means anything."""
-    most = max((int(mutant.test[1]) for mutant in mutants if mutant.test[0] == "sim"), default=0)
-    tests = {mutant.test for mutant in mutants if mutant.test[0] != "sim"}
-    tests |= {("sim", str(most))} if most else set()
+    tests = {mutant.test for mutant in mutants if mutant.test[0] not in SIMULATED}
+    for kind in SIMULATED:
+        most = max((int(mutant.test[1]) for mutant in mutants if mutant.test[0] == kind), default=0)
+        tests |= {(kind, str(most))} if most else set()
     began = time.monotonic()
     copy.build({program_of(test) for test in tests})
     print(f"unchanged: built in {time.monotonic() - began:.0f} s", flush=True)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs cmocka programs one after the other and adds up. Fails when one fails, when one ran nothing, when none was given, or when
-# something was skipped. Last line: N passed, N failed[, N skipped].
+# something was skipped. Shows the lines that begin with `## `. Last line: N passed, N failed[, N skipped].
 set -u
 passed=0 failed=0 skipped=0 empty=0
 for program in "$@"; do
@@ -10,6 +10,7 @@ for program in "$@"; do
     # cmocka names a failed test twice.
     bad=$(printf '%s\n' "$out" | grep '^\[  FAILED  \] [a-z_].*[^:]$' | sort -u | wc -l)
     skip=$(printf '%s\n' "$out" | grep -c '^\[  SKIPPED \] [a-z_]')
+    printf '%s\n' "$out" | sed -n 's/^## //p'
     if [ "$status" -ne 0 ] || [ "$bad" -ne 0 ]; then
         printf '%s\n' "$out"
         [ "$bad" -gt 0 ] || bad=1

@@ -170,6 +170,30 @@ static void test_run__a_failure_is_all_that_counts(void **state)
     assert_int_equal(answer.cause, CAUSE_FAILED);
 }
 
+/* The words of a failure, and nothing else of it, say its class. */
+static void test_run__every_kind_of_failure_is_a_class(void **state)
+{
+    static const struct {
+        const char *hex;
+        enum failure_cause cause;
+    } cases[] = {
+        /* {failure: {kind: "budget_exhausted"}} and so on */
+        {"81a76661696c75726581a46b696e64b06275646765745f657868617573746564", CAUSE_BUDGET_EXHAUSTED},
+        {"81a76661696c75726581a46b696e64b474696d655f6275646765745f6578636565646564", CAUSE_TIME_BUDGET_EXCEEDED},
+        {"81a76661696c75726581a46b696e64d923737472756374757265645f6f75747075745f76616c69646174696f6e5f6661696c6564",
+         CAUSE_STRUCTURED_OUTPUT_VALIDATION_FAILED},
+        /* {failure: {message: "budget_exhausted"}} */
+        {"81a76661696c75726581a76d657373616765b06275646765745f657868617573746564", CAUSE_FAILED},
+    };
+    static struct run_answer answer;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(read_hex(cases[i].hex, 1, &answer, NULL), MK_ERR_OK);
+        assert_true(answer.failed);
+        assert_int_equal(answer.cause, cases[i].cause);
+    }
+}
+
 static void test_run__what_is_no_answer_is_refused(void **state)
 {
     static const struct {
@@ -332,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_run__answers_are_read),
         cmocka_unit_test(test_run__events_are_read_in_order),
         cmocka_unit_test(test_run__a_failure_is_all_that_counts),
+        cmocka_unit_test(test_run__every_kind_of_failure_is_a_class),
         cmocka_unit_test(test_run__what_is_no_answer_is_refused),
         cmocka_unit_test(test_run__no_cut_of_an_answer_is_read_too_far),
         cmocka_unit_test(test_run__a_result_may_be_as_deep_as_a_body),

@@ -283,6 +283,166 @@ static void test_ledger__restored_rows_come_in_any_order(void **state)
     teardown(&b);
 }
 
+/* --- batches: what shares a run with what --- */
+
+/* An input in two letters and more: the kind (p prompt, f flow_step, e external_event, m peer_message, q peer_request,
+ * g progress, t terminal response, c continuation, w workgraph_attention), the mode (- none, q queue, s steer), then
+ * r: admitted during a run, h: silenced. External events and continuations carry a mode when they are read: '-' is
+ * what comes from inside. */
+static void put_letters(struct bench *b, const char *letters, size_t bytes, const char *id)
+{
+    static const char kinds[] = "pfemqgtcw";
+    static const enum mk_kind kind_of[] = {MK_PROMPT,
+                                           MK_FLOW_STEP,
+                                           MK_EXTERNAL_EVENT,
+                                           MK_PEER_MESSAGE,
+                                           MK_PEER_REQUEST,
+                                           MK_PEER_RESPONSE_PROGRESS,
+                                           MK_PEER_RESPONSE_TERMINAL,
+                                           MK_CONTINUATION,
+                                           MK_CONTINUATION};
+    enum mk_handling mode = letters[1] == 'q'   ? MK_HANDLING_QUEUE
+                            : letters[1] == 's' ? MK_HANDLING_STEER
+                                                : MK_HANDLING_NONE;
+    bool running = memchr(letters, 'r', bytes), silent = memchr(letters, 'h', bytes);
+    struct mk_input input = input_of(id, kind_of[strchr(kinds, letters[0]) - kinds], mode);
+    input.continuation = letters[0] == 'w' ? MK_WORKGRAPH_ATTENTION : MK_ORDINARY;
+    struct policy policy = policy_of(&input, running, running, silent);
+    struct admitted *copy = input_copy(&b->t.mem, &input);
+    struct entry *entry = ledger_add(&b->ledger, &b->t.mem, copy, &policy);
+    entry->admitted_while_running = running;
+    input_release(copy);
+}
+
+/* Admits the inputs, then takes batch after batch: "1 2|3" when the third ran alone, behind the first two. */
+static void assert_batches(const char *inputs, const char *wanted)
+{
+    struct bench b;
+    char text[256] = "", id[12];
+    int count = 0;
+    setup(&b);
+    for (const char *at = inputs; *at; at += strspn(at, " ")) {
+        size_t bytes = strcspn(at, " ");
+        snprintf(id, sizeof id, "%d", ++count);
+        put_letters(&b, at, bytes, id);
+        at += bytes;
+    }
+    while (b.ledger.count) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s", used ? "|" : "", batch(&b));
+        for (size_t i = ledger_select(&b.ledger, b.selected); i > 0; i--)
+            ledger_remove(&b.ledger, &b.t.mem, b.selected[i - 1]);
+    }
+    if (strcmp(text, wanted))
+        fail_msg("%s runs as %s, not as %s", inputs, text, wanted);
+    teardown(&b);
+}
+
+static void test_ledger__what_shares_a_run_with_what(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *inputs, *batches;
+    } cases[] = {
+        /* the whole steer lane first, each lane in order of admission */
+        {"m- f- ms fs", "3|4|1 2"},
+        {"m- p- fs ps", "3 4|1|2"},
+        /* a prompt in the queue lane runs alone and ends what is before it; in the steer lane it does not */
+        {"p- p-", "1|2"},
+        {"p- m- m-", "1|2 3"},
+        {"m- m- p- m- m-", "1 2|3|4 5"},
+        {"pq fq", "1|2"},
+        {"ps ps fs", "1 2 3"},
+        /* one kind of execution: content with content, resumed with resumed */
+        {"m- cq cq m-", "1|2 3|4"},
+        {"fs cs cs fs", "1|2 3|4"},
+        {"w- m- w-", "1 2 3"},
+        {"w- cq", "1|2"},
+        /* one intent of the terminal's context */
+        {"m- t- t- m-", "1|2 3|4"},
+        {"ts qsh ts", "1|2|3"},
+        /* steer: one boundary; a terminal and a silenced request begin a run, the others meet at a checkpoint */
+        {"ms ts ts ms", "1|2 3|4"},
+        {"qs qsh qsh qs", "1|2 3|4"},
+        {"qsr fs qshr", "1 2|3"},
+        /* queue: the boundary is not asked, for there is only one */
+        {"q-h q- m-", "1 2 3"},
+        /* D16: another mode of the turn ends the batch; none fits any */
+        {"fq f- eq m-", "1 2 3 4"},
+        {"f- f- fq", "1 2 3"},
+        {"ms gr fs", "1 2|3"},  /* a peer's steer while nothing ran is queue's mode */
+        {"msr gr fs", "1 2 3"}, /* during a run it is its own */
+        {"g- fs g-", "1|2|3"},  /* progress admitted while nothing ran is queue's, too */
+        {"gr fs gr", "1 2 3"},  /* during a run it has none */
+        {"ts ts tsr", "1 2|3"},
+        {"e- es", "2|1"},
+        {"c- c- cs", "1 2|3"},  /* a continuation from inside has queue's mode in the steer lane */
+        {"gr msr ms", "1 2|3"}, /* the first mode in the batch counts, not the first input */
+        {"q-h qq mq", "1 2 3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_batches(cases[i].inputs, cases[i].batches);
+}
+
+/* Rolled back, whether it failed or was not begun, in its lane and at its place. */
+static void test_ledger__a_rolled_back_entry_keeps_its_lane_and_its_place(void **state)
+{
+    (void)state;
+    for (unsigned failed = 0; failed < 2; failed++) {
+        struct bench b;
+        struct mk_id run;
+        setup(&b);
+        id_set(&run, SPAN_LIT("r"));
+        put(&b, "m1", MK_PEER_MESSAGE, MK_HANDLING_NONE);
+        put(&b, "m2", MK_PEER_MESSAGE, MK_HANDLING_NONE);
+        put(&b, "s1", MK_FLOW_STEP, MK_HANDLING_STEER);
+        put(&b, "s2", MK_FLOW_STEP, MK_HANDLING_STEER);
+        for (uint64_t seq = 1; seq <= 3; seq += 2) {
+            entry_stage(ledger_edit(&b.ledger, &b.t.mem, seq), &run);
+            assert_int_equal(ledger_by_seq(&b.ledger, seq)->phase, INPUT_STAGED);
+            assert_int_equal(ledger_by_seq(&b.ledger, seq)->attempts, 1);
+            assert_string_equal(ledger_by_seq(&b.ledger, seq)->run.text, "r");
+        }
+        put(&b, "s3", MK_FLOW_STEP, MK_HANDLING_STEER);
+        for (uint64_t seq = 1; seq <= 3; seq += 2) {
+            entry_requeue(ledger_edit(&b.ledger, &b.t.mem, seq), 9, failed);
+            assert_int_equal(ledger_by_seq(&b.ledger, seq)->attempts, failed);
+            assert_int_equal(ledger_by_seq(&b.ledger, seq)->order, seq);
+        }
+        assert_string_equal(batch(&b), "s1 s2 s3");
+        for (uint64_t seq = 3; seq <= 5; seq++)
+            ledger_remove(&b.ledger, &b.t.mem, seq);
+        assert_string_equal(batch(&b), "m1 m2");
+        teardown(&b);
+    }
+}
+
+/* Whatever member a span is, the copy points into its own bytes. */
+static void test_ledger__no_member_of_a_copied_input_points_outside(void **state)
+{
+    (void)state;
+    struct bench b;
+    setup(&b);
+    static const char text[] = "text";
+    struct mk_input input;
+    const char *outside = text;
+    memset(&input, 0, sizeof input);
+    struct span *spans[] = {&input.h.id,      &input.h.pub,       &input.session,    &input.body,     &input.idem,
+                            &input.supersede, &input.corr,        &input.after,      &input.reply_to, &input.executor,
+                            &input.peer_id,   &input.peer_name,   &input.request_id, &input.intent,   &input.event_type,
+                            &input.step_id,   &input.operation_id};
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
+        *spans[i] = SPAN_LIT(text);
+    struct admitted *copy = input_copy(&b.t.mem, &input);
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+        const char *mine = (const char *)&copy->input + ((const char *)spans[i] - (const char *)&input);
+        assert_memory_not_equal(mine, &outside, sizeof outside);
+        assert_true(span_equal(*(const struct span *)(const void *)mine, SPAN_LIT("text")));
+    }
+    input_release(copy);
+    teardown(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +460,9 @@ int main(void)
         cmocka_unit_test(test_ledger__the_digest_is_of_kind_and_body_and_never_changes),
         cmocka_unit_test(test_ledger__waiters_join_once_and_up_to_the_bound),
         cmocka_unit_test(test_ledger__restored_rows_come_in_any_order),
+        cmocka_unit_test(test_ledger__what_shares_a_run_with_what),
+        cmocka_unit_test(test_ledger__a_rolled_back_entry_keeps_its_lane_and_its_place),
+        cmocka_unit_test(test_ledger__no_member_of_a_copied_input_points_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,7 +227,7 @@ static void test_config__a_flag_may_stand_alone_or_be_taken_back(void **state)
     assert_false(config.allow_volatile);
 }
 
-static void test_config__help_and_version_end_the_reading(void **state)
+static void test_config__help_version_and_print_machine_end_the_reading(void **state)
 {
     struct config config;
     struct mk_note note;
@@ -236,6 +236,9 @@ static void test_config__help_and_version_end_the_reading(void **state)
     assert_true(config.help);
     assert_int_equal(read_line(&config, "--version", &note), MK_ERR_OK);
     assert_true(config.version);
+    assert_int_equal(read_line(&config, "--print-machine --bogus", &note), MK_ERR_OK);
+    assert_true(config.print_machine);
+    assert_int_equal(read_line(&config, "--bogus --print-machine", &note), MK_ERR_INVALID_FIELD);
 }
 
 static void test_config__help_names_every_flag_once(void **state)
@@ -262,7 +265,7 @@ int main(void)
         cmocka_unit_test_setup(test_config__a_wrong_twin_is_named_as_such, no_twins),
         cmocka_unit_test_setup(test_config__a_secret_comes_from_the_first_line_of_a_file, no_twins),
         cmocka_unit_test_setup(test_config__a_flag_may_stand_alone_or_be_taken_back, no_twins),
-        cmocka_unit_test_setup(test_config__help_and_version_end_the_reading, no_twins),
+        cmocka_unit_test_setup(test_config__help_version_and_print_machine_end_the_reading, no_twins),
         cmocka_unit_test_setup(test_config__help_names_every_flag_once, no_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
