@@ -310,29 +310,80 @@ static void part_stands(struct node *node, const struct node_event *event, struc
         partition->trim_to = partition->trim_to == part->trim_to ? 0 : partition->trim_to;
     }
     for (size_t i = 0; i < part->section_count; i++) {
-        if (was_skipped(&event->as.committed.parts[index], i))
+        if (was_skipped(&event->as.committed.parts[index], i)) {
             skipped(node, event, index, i, &part->sections[i]);
-        else
-            slot_release(node, part->sections[i].slot, partition, part->sequence);
+            continue;
+        }
+        bool speaks = part->sections[i].session->stage.events != NULL;
+        if (speaks && part->sequence <= partition->published) /* a later one has left already: the mark waits for it */
+            partition->published = part->sequence - 1;
+        slot_release(node, part->sections[i].slot, partition, part->sequence);
     }
 }
 
+/* Whether an older commit of the partition waits for its verdict. */
+static bool has_older(const struct group *group, const struct commit *commit, uint32_t partition)
+{
+    for (const struct commit *older = group->flight; older != commit; older = older->next)
+        for (size_t i = 0; i < older->part_count; i++)
+            if (older->parts[i].partition == partition && older->parts[i].section_count)
+                return true;
+    return false;
+}
+
 /* The stored sequence is not the one before ours. After a dissolved or unresolved commit that is our own doing;
- * otherwise the store has lost or gained commits. */
-static void part_out_of_sequence(struct node *node, struct group *group, struct commit_part *part, uint64_t stored)
+ * otherwise the store has lost or gained commits. One of unknown outcome is never replaced under its fence: a copy of
+ * it may still arrive, when its sequence fits. False: it is to be repeated, behind the older one. */
+static bool part_out_of_sequence(struct node *node, struct group *group, const struct commit *commit,
+                                 struct commit_part *part, uint64_t stored)
 {
     struct partition *partition = partition_at(node, part->partition);
+    if (commit->uncertain && has_older(group, commit, part->partition))
+        return false;
     group->settle = true;
-    if (stored == partition->committed || group->in_flight > 1) {
+    bool behind = stored < partition->committed && group->in_flight == 1;
+    if (behind) {
         restage(node, part);
-        return;
-    }
-    if (stored > partition->committed) {
+        partition_suspend(node, partition, "the store is behind this node: it has lost commits", stored);
+    } else if (commit->uncertain) {
+        partition_lose(node, partition, "a commit of unknown outcome does not fit any more");
+    } else if (stored > partition->committed && group->in_flight == 1) {
         partition_lose(node, partition, "the store is ahead of this node");
-        return;
+    } else {
+        restage(node, part);
     }
-    restage(node, part);
-    partition_suspend(node, partition, "the store is behind this node: it has lost commits", stored);
+    return true;
+}
+
+/* What a verdict says of one part. False: nothing yet. */
+static bool part_verdict(struct node *node, struct group *group, const struct commit *commit, size_t index,
+                         const struct node_event *event)
+{
+    struct commit_part *part = &commit->parts[index];
+    const struct part_verdict *verdict = &event->as.committed.parts[index];
+    if (!part->section_count)
+        return true; /* lost meanwhile, or told by an earlier verdict */
+    switch (verdict->status) {
+    case LEASE_HELD:
+    case LEASE_AGAIN:
+        part_stands(node, event, part, index);
+        return true;
+    case LEASE_SEQUENCE:
+        return part_out_of_sequence(node, group, commit, part, verdict->sequence);
+    case LEASE_OTHER:
+    case LEASE_FREE:
+        break;
+    }
+    partition_taken(node, partition_at(node, part->partition), verdict->began, "a commit was refused: another owner");
+    return true;
+}
+
+static void pump_part(struct node *node, struct commit_part *part)
+{
+    for (size_t i = 0; i < part->section_count; i++)
+        if (part->sections[i].slot)
+            slot_pump(node, part->sections[i].slot);
+    part->section_count = 0;
 }
 
 void commit_verdict(struct node *node, const struct node_event *event)
@@ -342,33 +393,22 @@ void commit_verdict(struct node *node, const struct node_event *event)
     if (!link)
         return;
     struct commit *commit = *link;
-    for (size_t i = 0; i < commit->part_count; i++) {
-        struct commit_part *part = &commit->parts[i];
-        const struct part_verdict *verdict = &event->as.committed.parts[i];
-        if (!part->section_count)
-            continue; /* lost meanwhile */
-        switch (verdict->status) {
-        case LEASE_HELD:
-        case LEASE_AGAIN:
-            part_stands(node, event, part, i);
-            break;
-        case LEASE_SEQUENCE:
-            part_out_of_sequence(node, group, part, verdict->sequence);
-            break;
-        case LEASE_OTHER:
-        case LEASE_FREE:
-            partition_taken(node, partition_at(node, part->partition), event->as.committed.parts[i].began,
-                            "a commit was refused: another owner");
-            break;
-        }
+    bool told[COMMIT_SECTIONS_MAX] = {false}, whole = true;
+    for (size_t i = 0; i < commit->part_count; i++)
+        whole = (told[i] = part_verdict(node, group, commit, i, event)) && whole;
+    if (whole) {
+        unlink_commit(node, group, link);
+        bool small = group->sections_max < COMMIT_SECTIONS_MAX / 2;
+        group->sections_max = small ? 2 * group->sections_max : COMMIT_SECTIONS_MAX;
+    } else {
+        commit->sent = false;
+        group->retry_at_ms = node->now_ms + RETRY_MS;
     }
-    unlink_commit(node, group, link);
-    bool small = group->sections_max < COMMIT_SECTIONS_MAX / 2;
-    group->sections_max = small ? 2 * group->sections_max : COMMIT_SECTIONS_MAX;
-    for (size_t i = 0; i < commit->section_count; i++)
-        if (commit->sections[i].slot)
-            slot_pump(node, commit->sections[i].slot);
-    commit_free(node->mem, commit);
+    for (size_t i = 0; i < commit->part_count; i++)
+        if (told[i])
+            pump_part(node, &commit->parts[i]);
+    if (whole)
+        commit_free(node->mem, commit);
 }
 
 static void blame(struct node *node, struct group *group, const struct commit *commit, const struct node_event *event)

@@ -8,7 +8,8 @@
 --   that is found was made under the fence that is stored. The sequence at which the new fence began is kept in `beg`; the
 --   successor that was named is forgotten.
 --   The renewal counter goes on counting, so that one who watched the former owner's does not take the new owner for dead.
---   A lease that is the caller's already is answered unchanged: a repeat changes nothing. One HSET writes a lease.
+--   A lease that is the caller's already is answered unchanged, so a repeat changes nothing; unless the caller has heard its
+--   fence, as one has that gave it up: it gets a new one, so that what it sent under the old one is dead. One HSET writes a lease.
 --   A record of another version is left alone, and told as `other` without a history; its neighbours are served.
 --   Numbers that a record does not have are told as 0. For `beg`, which records made before there was one do not have, that is
 --   the safe side: a beginning is compared from below (did it begin at or after what we know?), and 0 never says so wrongly.
@@ -53,7 +54,8 @@ for p = 1, #KEYS do
     end
     local mine = l[3] == node and l[4] == incarnation
     local free = not l[3] or l[3] == '' or (tonumber(l[11]) or 0) <= now or (stood ~= '' and stood == l[10])
-    if known and free and not mine then
+    local given_up = mine and (tonumber(l[5]) or 0) <= heard
+    if known and ((free and not mine) or given_up) then
         local fence = (tonumber(l[5]) or 0) + 1
         if fence < now_us then
             fence = now_us
