@@ -21,8 +21,8 @@ MAKEFLAGS += --no-builtin-rules
 # To build, test and show.
 PACKAGES := gcc libc6-dev make pkg-config libnng-dev libmsgpack-dev libhiredis-dev libuv1-dev libmicrohttpd-dev \
 	liblua5.1-0-dev libjansson-dev libcmocka-dev redis-server python3
-# For `make check`, `make tsan` and `make fuzz`.
-PACKAGES_CHECK := clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14
+# For `make check`, `make tsan`, `make fuzz` and `make model`.
+PACKAGES_CHECK := clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 spin
 
 # --- flags ------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +125,8 @@ $(SIM) $(BENCH) $(TRACES):
 
 SEEDS        ?= 200
 SEED         ?=
+SEQUENCES    ?= 10000
+SEQUENCE     ?=
 FUZZ_SECONDS ?= 60
 ROUNDS       ?=
 SUITES       ?= unit conformance sim integration
@@ -135,7 +137,7 @@ demo: deps ## the main job, to look at: a thousand inputs, two nodes, one killed
 	@$(AGAIN) all
 	@$(INTEGRATION)/demo.py
 
-test: deps ## every test: unit, conformance, 200 simulated seeds, integration
+test: deps ## every test: unit, conformance, 200 simulated seeds and 10,000 sequences, integration
 	@$(AGAIN) suites
 
 # The programs first, so that a suite's time is its own. The last line adds up.
@@ -148,8 +150,8 @@ unit: $(UNIT) ## the unit tests
 conformance: $(CONFORMANCE) ## one suite for each port, on its real and its simulated implementation
 	@sh tests/tools/run_cmocka.sh $(CONFORMANCE)
 
-sim: $(SIM) ## the deterministic simulator: SEEDS=count, or SEED=one
-	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+sim: $(SIM) ## the deterministic simulator: SEEDS=count, SEQUENCES=count; or SEED=one, SEQUENCE=one
+	@$(SIM) $(if $(SEED),--seed $(SEED),$(if $(SEQUENCE),--sequence $(SEQUENCE),--seeds $(SEEDS) --sequences $(SEQUENCES)))
 
 FILES ?= $(sort $(wildcard tests/traces/*.jsonl.gz))
 traces: $(TRACES) ## what the source system did, played on the core; FILES=others of the form, - is standard input
@@ -158,14 +160,23 @@ traces: $(TRACES) ## what the source system did, played on the core; FILES=other
 integration: all ## real processes: Redis, hub, node, clients; WORDS=names
 	@$(INTEGRATION)/run.py $(WORDS)
 
+semantics: ## whether docs/semantics.md names a test for every rule, and every test is there; PAGES=other files
+	@python3 tests/tools/semantics.py $(PAGES)
+
 mutants: ## builds deliberate defects one by one; the tests must catch each
 	@python3 tests/tools/mutants.py $(MUTANTS)
+
+model: ## Spin searches models of lease, fence, commit and take-over: every property holds, and fails on a mutant; NAMES=some
+	@CC=$(CC) python3 tests/model/run.py $(NAMES)
 
 bench: all $(BENCH) ## durable inputs a second, beside a bare Redis doing the same writes; ROUNDS=n
 	@MEERKAT_BIN=$(B)/bin MEERKAT_BENCH=$(BENCH) python3 tests/bench/run.py $(ROUNDS)
 
 takeover: all ## how long after kill -9 of the owner of 10,000 sessions the first and the last waiting work is done; ROUNDS=n
 	@MEERKAT_BIN=$(B)/bin python3 tests/bench/takeover.py $(ROUNDS)
+
+resume: all $(BENCH) ## whether a session with 100,000 past inputs resumes as fast, and as small, as one with 100; ROUNDS=n
+	@MEERKAT_BIN=$(B)/bin MEERKAT_BENCH=$(BENCH) python3 tests/bench/resume.py $(ROUNDS)
 
 rolling: all ## three nodes replaced one by one under a steady load: the receipts, and how long sessions waited
 	@$(INTEGRATION)/rolling.py
@@ -199,7 +210,7 @@ fuzzers: $(FUZZERS)
 SOURCES := $(wildcard node/core/*.[ch] node/*.[ch] codec/*.[ch] bus/*.[ch] redis/*.[ch] tests/lib/*.[ch] tests/unit/*/*.[ch] \
 	tests/conformance/*.[ch] tests/sim/*.[ch] tests/traces/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 
-check: format tidy layers purity ## everything above, and the tests by gcc and clang without a warning, and sanitizers
+check: format tidy layers purity docs-check ## everything above, and the tests by gcc and clang without a warning, and sanitizers
 	@$(AGAIN) VARIANT=check-gcc CC=gcc EXTRA=-Werror suites
 	@$(AGAIN) VARIANT=check-clang CC=$(CLANG) EXTRA=-Werror suites
 	@$(AGAIN) asan
@@ -217,6 +228,12 @@ layers: ## whether includes point inward and no library leaves its folder
 
 purity: $(CORE) ## whether the core calls nothing but memory and text functions
 	@sh tests/tools/purity.sh $(CORE)
+
+docs: $(B)/bin/meerkat-node ## makes the machine's table in docs/machine.md and its diagram (Graphviz) from the program
+	@python3 tests/tools/machine_docs.py $<
+
+docs-check: $(B)/bin/meerkat-node ## whether both agree with the program
+	@python3 tests/tools/machine_docs.py $< --check
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
@@ -238,7 +255,7 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-.PHONY: all demo test suites unit conformance sim traces integration mutants bench takeover rolling compose-test asan tsan fuzz fuzzers \
-	check format tidy layers purity deps deps-check install clean help
+.PHONY: all demo test suites unit conformance sim traces semantics integration mutants model bench takeover resume rolling compose-test asan tsan fuzz fuzzers \
+	check format tidy layers purity docs docs-check deps deps-check install clean help
 
 -include $(shell find $(addprefix $(B)/,node bus codec redis tests) -name '*.d' 2>/dev/null)
