@@ -29,6 +29,7 @@ static void pack(struct buf *out, const struct pending *pending, struct mk_heade
     if (pending->is_command) {
         struct mk_command command = pending->command;
         command.h = header;
+        command.born = pending->born_ms;
         command_pack(out, &command);
         return;
     }

@@ -16,7 +16,7 @@ enum cli_exit { CLI_DONE = 0, CLI_NEGATIVE = 1, CLI_USAGE = 2, CLI_NO_ANSWER = 3
 struct cli_flags {
     const char *bus, *timeout, *json, *help, *version;
     struct mk_send send; /* texts only */
-    const char *wait, *no_wake, *deadline, *from, *count;
+    const char *wait, *no_wake, *deadline, *from, *count, *limit, *redrive, *all;
 };
 
 struct cli {
@@ -33,11 +33,13 @@ struct cli {
 enum cli_exit cli_send(struct cli *cli);
 enum cli_exit cli_ctl(struct cli *cli);
 enum cli_exit cli_show(struct cli *cli);
+enum cli_exit cli_why(struct cli *cli);
 enum cli_exit cli_outcome(struct cli *cli);
 enum cli_exit cli_watch(struct cli *cli);
 enum cli_exit cli_ps(struct cli *cli);
 enum cli_exit cli_nodes(struct cli *cli);
 enum cli_exit cli_drain(struct cli *cli);
+enum cli_exit cli_dead(struct cli *cli);
 
 /* --- shared --- */
 

@@ -13,10 +13,12 @@ struct words {
     char *keys[ARGS_MAX], *values[ARGS_MAX];
     size_t count;
     const char *run;
+    struct buf input; /* of ingest: a whole input message */
 };
 
 static void words_fini(struct words *words)
 {
+    buf_fini(&words->input);
     for (size_t i = 0; i < words->count; i++) {
         free(words->keys[i]);
         free(words->values[i]);
@@ -40,36 +42,57 @@ static bool put(struct words *words, const char *key, size_t key_bytes, const ch
     return true;
 }
 
-/* One JSON value as text: a string as it is, a number or a truth as it is written. */
-static bool put_json(struct words *words, const char *key, size_t key_bytes, const json_t *value)
+/* The nested message of `ingest`, with what goes without saying. */
+static bool put_input(struct words *words, const char *session, json_t *value)
 {
-    if (json_is_string(value))
-        return put(words, key, key_bytes, json_string_value(value));
-    if (!json_is_integer(value) && !json_is_boolean(value))
-        return false;
-    char *text = json_dumps(value, JSON_ENCODE_ANY);
-    bool ok = text && put(words, key, key_bytes, text);
+    struct mk_note note;
+    json_object_set_new(value, "v", json_integer(1));
+    json_object_set_new(value, "t", json_string("input"));
+    if (!json_object_get(value, "session"))
+        json_object_set_new(value, "session", json_string(session));
+    char *text = json_dumps(value, JSON_COMPACT);
+    buf_reset(&words->input);
+    bool ok = text && json_value_pack(&words->input, text, &note);
     free(text);
     return ok;
 }
 
-/* KEY=VALUE; a list gives its key several times. */
-static bool take_word(struct words *words, const char *word)
+/* A list gives its key several times. */
+static bool put_list(struct words *words, const char *key, size_t key_bytes, const json_t *list)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        ok = text && put(words, key, key_bytes, text);
+    }
+    return ok;
+}
+
+/* KEY=VALUE. A number or a truth goes on as it is written: the key knows which of them it wants, and an id may look
+ * like a number. */
+static bool take_word(struct words *words, const char *session, const char *word)
 {
     const char *equals = strchr(word, '=');
     size_t key_bytes = equals ? (size_t)(equals - word) : 0;
     if (!key_bytes)
         return false;
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
-    bool ok = true;
-    if (!value)
-        ok = put(words, word, key_bytes, equals + 1);
-    else if (!json_is_array(value))
-        ok = put_json(words, word, key_bytes, value);
-    for (size_t i = 0; ok && json_is_array(value) && i < json_array_size(value); i++)
-        ok = put_json(words, word, key_bytes, json_array_get(value, i));
+    bool ok;
+    if (json_is_array(value))
+        ok = put_list(words, word, key_bytes, value);
+    else if (json_is_object(value))
+        ok = key_bytes == 5 && strncmp(word, "input", 5) == 0 && put_input(words, session, value);
+    else
+        ok = put(words, word, key_bytes, json_is_string(value) ? json_string_value(value) : equals + 1);
     json_decref(value);
     return ok;
+}
+
+/* A command that was done may still say no: `ingest` answers a rejection as a result. */
+static enum cli_exit exit_of_done(const json_t *data)
+{
+    const char *outcome = json_string_value(json_object_get(data, "outcome"));
+    return outcome && strcmp(outcome, "rejected") == 0 ? CLI_REJECTED : CLI_DONE;
 }
 
 enum cli_exit cli_ctl(struct cli *cli)
@@ -79,18 +102,21 @@ enum cli_exit cli_ctl(struct cli *cli)
     if (cli->word_count < 2)
         return cli_fail(CLI_USAGE, "ctl wants SESSION OP [KEY=VALUE]...; see meerkat ctl --help");
     for (size_t i = 2; !code && i < cli->word_count; i++)
-        if (!take_word(&words, cli->words[i]))
-            code = cli_fail(CLI_USAGE,
-                            "argument `%.80s`: wanted KEY=VALUE, VALUE a text, a number, true, false, or a list",
-                            cli->words[i]);
+        if (!take_word(&words, cli->words[0], cli->words[i]))
+            code =
+                cli_fail(CLI_USAGE,
+                         "argument `%.80s`: wanted KEY=VALUE, VALUE a text, a number, true, false, a list of texts, or "
+                         "for input a JSON object",
+                         cli->words[i]);
     if (!code)
         code = cli_order(cli,
                          (struct mk_order){.session = cli->words[0],
                                            .op = cli->words[1],
                                            .args = words.args,
                                            .arg_count = words.count,
+                                           .input = {words.input.at, words.input.bytes},
                                            .run = words.run},
-                         NULL);
+                         exit_of_done);
     words_fini(&words);
     return code;
 }

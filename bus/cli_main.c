@@ -6,44 +6,66 @@
 #include <unistd.h>
 
 #include "bus/cli.h"
+#include "bus/cli_ops.h"
 #include "bus/version.h"
 
 #define TIMEOUT_DEFAULT       "10s"
 #define TIMEOUT_DEFAULT_DRAIN "120s" /* of runs that end, and partitions that move sixteen at a time */
 
-enum takes { TAKES_NOTHING, TAKES_SEND, TAKES_WATCH, TAKES_DRAIN };
+enum takes { TAKES_NOTHING, TAKES_SEND, TAKES_WATCH, TAKES_DRAIN, TAKES_DEAD };
 
 static const struct verb {
     const char *name, *words, *what;
     enum cli_exit (*perform)(struct cli *cli);
     enum takes takes;
-    const char *more; /* help behind the flags */
+    const char *more;    /* help behind the flags */
+    void (*lists)(void); /* prints more of it; NULL: there is none */
 } verbs[] = {
     {"send", "SESSION [BODY|-]", "publish one input and await its admission, or with --wait its completion", cli_send,
      TAKES_SEND,
      "BODY is JSON if it parses, else a string; - reads it from stdin; none is null.\n"
      "Sending again with the same --id (or --idem) is safe: it is done once.\n\n"
      "  meerkat send s1 hello --wait\n"
-     "  meerkat send counter-7 5 --executor counter --id order-19 --wait --json\n"},
+     "  meerkat send counter-7 5 --executor counter --id order-19 --wait --json\n",
+     NULL},
     {"ctl", "SESSION OP [KEY=VALUE]...", "a command to a session: register, retire, reset, stop, interrupt, state...",
      cli_ctl, TAKES_NOTHING,
-     "VALUE is JSON if it parses, else a string. docs/protocol.md lists operations and their keys.\n\n"
-     "  meerkat ctl s1 interrupt reason=\"changed my mind\"\n"
-     "  meerkat ctl s1 silent_intents 'intents=[\"ping\",\"status\"]'\n"},
+     "VALUE is JSON if it parses, else a string. docs/protocol.md says what each operation answers. `input` is a "
+     "whole\n"
+     "input message; its v, t and session are filled in.\n\n"
+     "  meerkat ctl s1 retire reason=\"changed my mind\"\n"
+     "  meerkat ctl s1 silent_intents 'intents=[\"ping\",\"status\"]'\n"
+     "  meerkat ctl s1 ingest 'input={\"id\":\"i-1\",\"body\":\"hello\"}'\n",
+     cli_print_ops},
     {"watch", "[SESSION]", "the numbered events of a session, or of all, as they happen", cli_watch, TAKES_WATCH,
      "Of one session a missing event is asked for again; what cannot be had is shown as a gap.\n\n"
-     "  meerkat watch s1 --from 1\n"},
+     "  meerkat watch s1 --from 1\n",
+     NULL},
     {"outcome", "SESSION ID", "what became of an input", cli_outcome, TAKES_NOTHING,
-     "Exit code 0: done; 1: not done, for good; 3: not known to be done (in flight, never seen, unknown).\n"},
-    {"show", "SESSION", "everything the owner knows of a session", cli_show, TAKES_NOTHING, ""},
-    {"ps", "", "the sessions that the nodes hold in memory, and who owns them", cli_ps, TAKES_NOTHING, ""},
-    {"nodes", "", "the nodes and hubs that live, what they own, and what is odd", cli_nodes, TAKES_NOTHING, ""},
+     "Exit code 0: done; 1: not done, for good; 3: not known to be done (in flight, never seen, unknown).\n", NULL},
+    {"show", "SESSION", "everything the owner knows of a session", cli_show, TAKES_NOTHING, "", NULL},
+    {"why", "SESSION", "why a session does not go on: what it waits for, since when, its last failure, its owner",
+     cli_why, TAKES_NOTHING,
+     "When its owner does not answer, what heartbeats say of it; then the exit code is 3. 4: nobody knows the\n"
+     "session, or it is quarantined, and why.\n",
+     NULL},
+    {"ps", "", "the sessions that the nodes hold in memory, and who owns them", cli_ps, TAKES_NOTHING, "", NULL},
+    {"nodes", "", "the nodes and hubs that live, what they own, and what is odd", cli_nodes, TAKES_NOTHING, "", NULL},
     {"drain", "NODE", "a node takes nothing more, hands everything over to the others, and leaves", cli_drain,
      TAKES_DRAIN,
      "Waits for the receipt: what went where, and how many inputs were refused. Repeating it is safe.\n"
      "Exit code 0: all was handed over, or nobody else was there; 1: inputs were refused, or partitions\n"
      "went to nobody although other nodes work; 3: the node was not heard, or its receipt was not.\n\n"
-     "  meerkat drain node-2 --json\n"},
+     "  meerkat drain node-2 --json\n",
+      NULL},
+    {"dead", "[SESSION [ID]]", "inputs that were abandoned, and why; with --redrive they are published again", cli_dead,
+     TAKES_DEAD,
+     "Without SESSION every node is asked. A redriven input has the id ID~1 (of x~1: x~2), the same body, and\n"
+     "no idempotency key; redriving twice is one input. --redrive wants SESSION ID, or --all.\n"
+     "Exit code of a redrive: as of send, of several the worst; 1 too when there is no such letter.\n\n"
+     "  meerkat dead order-7\n"
+     "  meerkat dead order-7 i-19 --redrive --wait\n",
+      NULL},
 };
 
 #define VERBS     (sizeof verbs / sizeof *verbs)
@@ -100,6 +122,12 @@ static void collect_flags(struct flag_list *flags, struct cli_flags *to, enum ta
         add(flags, "from", "SEQ", "replay from this number, then go on live", &to->from);
         add(flags, "count", "N", "end after so many events", &to->count);
     }
+    if (takes == TAKES_DEAD) {
+        add(flags, "limit", "N", "show at most so many (100)", &to->limit);
+        add(flags, "redrive", NULL, "publish again, and await the admission", &to->redrive);
+        add(flags, "wait", NULL, "of a redrive: await the completion too", &to->wait);
+        add(flags, "all", NULL, "redrive every letter, of SESSION if given", &to->all);
+    }
     add(flags, "help", NULL, "this text", &to->help);
     add(flags, "version", NULL, "the version", &to->version);
 }
@@ -118,6 +146,8 @@ static void verb_usage(const struct verb *verb, const struct args *args)
     printf("meerkat %s - %s\n\nusage: meerkat %s %s [FLAG]...\n\n", verb->name, verb->what, verb->name, verb->words);
     args_help(stdout, args);
     printf("%s%s", *verb->more ? "\n" : "", verb->more);
+    if (verb->lists)
+        verb->lists();
 }
 
 enum cli_exit cli_open(struct cli *cli)
@@ -222,8 +252,8 @@ int main(int argc, char **argv)
     else if (strcmp(name, "--version") == 0)
         printf("meerkat %s\n", MEERKAT_VERSION);
     else
-        code = cli_fail(CLI_USAGE, "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, ps, nodes or drain",
-                        name);
+        code = cli_fail(CLI_USAGE,
+                        "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, why, ps, nodes, drain or dead", name);
     fflush(NULL);
     _exit((int)code); /* closing a bus under traffic may hang (bus/endpoint.h) */
 }

@@ -1,5 +1,5 @@
-/* Private to libmeerkat: the client. client.c opens, sends and runs it, client_request.c makes requests, client_hear.c
- * reads what comes back, client_view.c keeps what heartbeats say. */
+/* Private to libmeerkat: the client. client.c opens, sends and runs it, client_request.c makes requests,
+ * client_letter.c redrives, client_hear.c reads what comes back, client_view.c keeps what heartbeats say. */
 #ifndef MEERKAT_BUS_CLIENT_H
 #define MEERKAT_BUS_CLIENT_H
 
@@ -53,6 +53,15 @@ uint64_t client__unix_ms(void);
 
 /* 32 hex digits of chance. */
 void client__random_id(struct mk_id *out);
+
+/* What a request must keep to; client_request.c and client_letter.c make requests. `id` absent: made at random. */
+enum mk_client_error client__check_size(struct mk_client *client, const char *what, size_t bytes);
+enum mk_client_error client__check_room(struct mk_client *client, struct span id);
+
+/* A request with room for its texts; id NULL: made at random, session NULL: none. NULL: no memory, which
+ * client__no_memory says. */
+struct pending *client__pending_new(const char *id, const char *session, uint64_t timeout_ms, size_t text_bytes);
+enum mk_client_error client__no_memory(struct mk_client *client);
 
 /* Gives the last answer: the request leaves the table, is told, and freed. id and session of `answer` are filled in. */
 void client__end(struct mk_client *client, struct pending *pending, struct mk_answer *answer);

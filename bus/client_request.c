@@ -34,6 +34,15 @@ static enum mk_client_error invalid(struct mk_client *client, const char *what, 
     return MK_CLIENT_INVALID;
 }
 
+enum mk_client_error client__check_size(struct mk_client *client, const char *what, size_t bytes)
+{
+    size_t most = client->frame_bytes_max - KEYS_BYTES_MAX;
+    if (bytes <= most)
+        return MK_CLIENT_OK;
+    err_set(&client->note, MK_ERR_TOO_LARGE, "the %s is %zu bytes: at most %zu fit a frame", what, bytes, most);
+    return MK_CLIENT_TOO_LARGE;
+}
+
 /* --- inputs --- */
 
 /* The texts of an input that are copied as they are. */
@@ -88,12 +97,7 @@ static enum mk_client_error check_send(struct mk_client *client, const struct mk
         if (text && (!*text || strlen(text) > MESSAGE_ID_BYTES_MAX))
             return invalid(client, text_keys[i].name, text, "1..64 bytes");
     }
-    if (send->body.bytes + KEYS_BYTES_MAX > client->frame_bytes_max) {
-        err_set(&client->note, MK_ERR_TOO_LARGE, "the body is %zu bytes: at most %zu fit a frame", send->body.bytes,
-                client->frame_bytes_max - KEYS_BYTES_MAX);
-        return MK_CLIENT_TOO_LARGE;
-    }
-    return MK_CLIENT_OK;
+    return client__check_size(client, "body", send->body.bytes);
 }
 
 static void fill_input(struct mk_client *client, const struct mk_send *send, struct store *store, struct mk_input *out)
@@ -130,19 +134,10 @@ static const struct arg_key {
     {                                                                                                                  \
 #name, type, offsetof(struct mk_args, name)                                                                    \
     }
-    KEY(id, ARG_TEXT),
-    KEY(idem, ARG_TEXT),
-    KEY(run, ARG_TEXT),
-    KEY(reason, ARG_TEXT),
-    KEY(executor, ARG_TEXT),
-    KEY(epoch, ARG_TEXT),
-    KEY(incarnation, ARG_TEXT),
-    KEY(kind, ARG_TEXT),
-    KEY(from, ARG_NUMBER),
-    KEY(limit, ARG_NUMBER),
-    KEY(sequence, ARG_NUMBER),
-    KEY(running, ARG_BOOL),
-    KEY(active_inputs, ARG_BOOL),
+    KEY(id, ARG_TEXT),       KEY(idem, ARG_TEXT),          KEY(run, ARG_TEXT),         KEY(reason, ARG_TEXT),
+    KEY(executor, ARG_TEXT), KEY(epoch, ARG_TEXT),         KEY(incarnation, ARG_TEXT), KEY(kind, ARG_TEXT),
+    KEY(cursor, ARG_TEXT),   KEY(from, ARG_NUMBER),        KEY(limit, ARG_NUMBER),     KEY(sequence, ARG_NUMBER), KEY(timeout_ms, ARG_NUMBER),
+    KEY(running, ARG_BOOL),  KEY(active_inputs, ARG_BOOL),
 #undef KEY
 };
 
@@ -169,9 +164,10 @@ static enum mk_client_error check_arg(struct mk_client *client, const struct mk_
     const struct arg_key *key = arg_key_of(arg->key);
     bool truth = strcmp(arg->value, "true") == 0 || strcmp(arg->value, "false") == 0;
     if (!key && strcmp(arg->key, "intents") != 0)
-        return invalid(client, "argument", arg->key,
-                       "id, idem, run, reason, executor, epoch, incarnation, kind, from, limit, sequence, running, "
-                       "active_inputs or intents");
+        return invalid(
+            client, "argument", arg->key,
+            "id, idem, run, reason, executor, epoch, incarnation, kind, cursor, from, limit, sequence, timeout_ms, running, "
+            "active_inputs or intents");
     if (key && key->type == ARG_NUMBER && !number_of(arg->value, &number))
         return invalid(client, arg->key, arg->value, "a whole number");
     if (key && key->type == ARG_BOOL && !truth)
@@ -200,7 +196,7 @@ static enum mk_client_error check_order(struct mk_client *client, const struct m
     }
     if (!error && intents > SILENT_INTENTS_MAX)
         return invalid(client, "intents", "too many", "at most 64");
-    return error;
+    return error ? error : client__check_size(client, "input", order->input.bytes);
 }
 
 static void fill_arg(const struct mk_arg *arg, struct store *store, struct mk_args *out)
@@ -229,6 +225,7 @@ static void fill_command(struct mk_client *client, const struct mk_order *order,
         .op_text = op,
         .reply_to = id_span(&client->id),
         .run = keep(store, span_of(order->run)),
+        .args.input = keep(store, span_from(order->input)),
     };
     for (size_t i = 0; i < order->arg_count; i++)
         fill_arg(&order->args[i], store, &out->args);
@@ -236,21 +233,21 @@ static void fill_command(struct mk_client *client, const struct mk_order *order,
 
 /* --- both --- */
 
-static enum mk_client_error check_room(struct mk_client *client, const char *id)
+enum mk_client_error client__check_room(struct mk_client *client, struct span id)
 {
     if (client->table.count >= client->window) {
         err_set(&client->note, MK_ERR_OVERLOADED, "%zu requests are unanswered: poll before sending more",
                 client->table.count);
         return MK_CLIENT_FULL;
     }
-    if (id && (!*id || strlen(id) > MESSAGE_ID_BYTES_MAX))
-        return invalid(client, "id", id, "1..64 bytes");
-    if (id && pending_find(&client->table, span_of(id)))
-        return invalid(client, "id", id, "one that is not being sent already");
+    if (span_given(id) && (!id.bytes || id.bytes > MESSAGE_ID_BYTES_MAX))
+        return invalid(client, "id", id.at, "1..64 bytes");
+    if (span_given(id) && pending_find(&client->table, id))
+        return invalid(client, "id", id.at, "one that is not being sent already");
     return MK_CLIENT_OK;
 }
 
-static struct pending *pending_new(const char *id, const char *session, uint64_t timeout_ms, size_t text_bytes)
+struct pending *client__pending_new(const char *id, const char *session, uint64_t timeout_ms, size_t text_bytes)
 {
     struct pending *pending = calloc(1, sizeof *pending);
     if (!pending)
@@ -270,7 +267,7 @@ static struct pending *pending_new(const char *id, const char *session, uint64_t
     return pending;
 }
 
-static enum mk_client_error no_memory(struct mk_client *client)
+enum mk_client_error client__no_memory(struct mk_client *client)
 {
     err_set(&client->note, MK_ERR_OVERLOADED, "no memory for a request");
     return MK_CLIENT_NO_MEMORY;
@@ -280,15 +277,15 @@ enum mk_client_error mk_client_send(struct mk_client *client, const struct mk_se
 {
     struct mk_input measured;
     struct store store = {0};
-    enum mk_client_error error = check_room(client, send->id);
+    enum mk_client_error error = client__check_room(client, span_of(send->id));
     if (!error)
         error = check_send(client, send);
     if (error)
         return error;
     fill_input(client, send, &store, &measured);
-    struct pending *pending = pending_new(send->id, send->session, send->timeout_ms, store.used);
+    struct pending *pending = client__pending_new(send->id, send->session, send->timeout_ms, store.used);
     if (!pending)
-        return no_memory(client);
+        return client__no_memory(client);
     store = (struct store){.at = pending->texts};
     fill_input(client, send, &store, &pending->input);
     pending->await_completion = send->await_completion;
@@ -302,16 +299,17 @@ enum mk_client_error mk_client_order(struct mk_client *client, const struct mk_o
 {
     struct mk_command measured;
     struct store store = {0};
-    enum mk_client_error error = check_room(client, order->id);
+    enum mk_client_error error = client__check_room(client, span_of(order->id));
     if (!error)
         error = check_order(client, order);
     if (error)
         return error;
     fill_command(client, order, &store, &measured);
     size_t node_bytes = order->node ? strlen(order->node) : 0;
-    struct pending *pending = pending_new(order->id, order->session, order->timeout_ms, store.used + node_bytes + 1);
+    struct pending *pending =
+        client__pending_new(order->id, order->session, order->timeout_ms, store.used + node_bytes + 1);
     if (!pending)
-        return no_memory(client);
+        return client__no_memory(client);
     store = (struct store){.at = pending->texts};
     fill_command(client, order, &store, &pending->command);
     pending->node = keep(&store, span_of(order->node));

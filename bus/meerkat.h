@@ -134,14 +134,52 @@ struct mk_order {
     const char *op;      /* docs/protocol.md */
     const struct mk_arg *args;
     size_t arg_count;
-    const char *id, *run; /* NULL: made, absent */
-    bool gather;          /* collect results until the time is up (node "*"): ends as done if there was one */
-    uint64_t timeout_ms;  /* 0: 10 s */
+    struct mk_bytes input; /* ingest: a whole input message, a msgpack map; absent for every other op */
+    const char *id, *run;  /* NULL: made, absent */
+    bool gather;           /* collect results until the time is up (node "*"): ends as done if there was one */
+    uint64_t timeout_ms;   /* 0: 10 s */
     mk_answer_fn on_answer;
     void *user;
 };
 
+/* errors  INVALID, TOO_LARGE, FULL, NO_MEMORY */
 enum mk_client_error mk_client_order(struct mk_client *client, const struct mk_order *order);
+
+/* --- dead letters --- */
+
+/* An input that was abandoned, as the op `dead` tells it. */
+struct mk_letter {
+    struct mk_bytes session, id, kind, body; /* of the input; body: one msgpack value, absent: nil */
+    uint64_t left_out;                       /* bytes of a body that was too much to keep: it cannot be redriven */
+    struct mk_bytes outcome, reason;         /* how it ended, and why */
+    struct mk_bytes error, detail;           /* a code and a sentence, or absent */
+    struct mk_bytes run;                     /* its last one; absent: none */
+    uint64_t at_ms;                          /* store time */
+    uint64_t seq;                            /* the number of its completion */
+    uint64_t attempts;
+    char redriven_id[65]; /* what mk_client_redrive calls it; "": that would be longer than an id may be */
+};
+
+/* Gives the letters out of what `dead` answered, one after the other, each a msgpack map. `next`: the `cursor` of the
+ * next question; absent: that was all. False: it is no such answer. */
+bool mk_letters_read(struct mk_bytes result, void (*each)(void *user, struct mk_bytes letter), void *user,
+                     struct mk_bytes *next);
+
+/* False: it is no letter, or one that is larger than a frame and only named ({session, id, seq, too_large: bytes}). */
+bool mk_letter_read(struct mk_bytes letter, struct mk_letter *out);
+
+struct mk_redrive {
+    struct mk_bytes letter;
+    bool await_completion;
+    uint64_t timeout_ms; /* 0: 10 s */
+    mk_answer_fn on_answer;
+    void *user;
+};
+
+/* Publishes a letter's input again, byte for byte, as the input `<id>~1` (of `x~1`: `x~2`), without idempotency key and
+ * `after`; its deadline begins again. Redriving a letter twice is one input.
+ *   errors  INVALID, TOO_LARGE, FULL, NO_MEMORY */
+enum mk_client_error mk_client_redrive(struct mk_client *client, const struct mk_redrive *redrive);
 
 size_t mk_client_unanswered(const struct mk_client *client);
 

@@ -1,5 +1,6 @@
 #include "codec/call.h"
 
+#include "codec/letter.h"
 #include "codec/message.h"
 #include "codec/record.h"
 
@@ -100,6 +101,7 @@ struct packer {
     uint64_t store_ms;
     size_t operations;
     uint64_t event_bytes;
+    uint64_t letter_bytes; /* of the whole call */
     bool failed;
 };
 
@@ -109,6 +111,13 @@ static void operation(struct packer *pack, char code, struct span field, struct 
     call_text(pack->call, field);
     call_text(pack->call, value);
     pack->operations++;
+}
+
+static void operation_number(struct packer *pack, char code, uint64_t number)
+{
+    char text[24];
+    int bytes = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    operation(pack, code, SPAN_LIT(""), (struct span){text, (size_t)bytes});
 }
 
 static void pack_event(struct packer *pack, struct session *session, struct staged_event *event)
@@ -131,6 +140,21 @@ static void pack_event(struct packer *pack, struct session *session, struct stag
     }
     pack->event_bytes += event->bytes->bytes;
     operation(pack, 'o', session_id_span(&session->id), blob_span(event->bytes));
+}
+
+static void pack_memo(struct packer *pack, const struct session *session, const struct fact_write *write)
+{
+    char field[MEMO_FIELD_BYTES];
+    size_t bytes = memo_field(field, session_id_span(&session->id));
+    struct memo_record memo = {.version = MEMO_RECORD_VERSION,
+                               .kind = write->record.kind,
+                               .name = id_span(&write->name),
+                               .at_ms = write->record.at_ms};
+    buf_reset(&pack->scratch->record);
+    memo_record_pack(&pack->scratch->record, &memo);
+    pack->failed |= pack->scratch->record.failed;
+    pack->event_bytes += pack->scratch->record.bytes;
+    operation(pack, 'o', (struct span){field, bytes}, buf_span(&pack->scratch->record));
 }
 
 /* What a fact remembers of an outcome is the very message that was published, or the result as it is answered. */
@@ -163,6 +187,8 @@ static void pack_fact(struct packer *pack, const struct session *session, struct
         operation(pack, '?', name, value);
     operation(pack, 't', name, value);
     buf_fini(&packed);
+    if (write->memo)
+        pack_memo(pack, session, write);
 }
 
 static void pack_head(struct packer *pack, const struct session *session)
@@ -200,11 +226,44 @@ static void pack_rows(struct packer *pack, const struct session *session)
         operation(pack, 'I', (struct span){field, input_field(field, id, session->stage.removed[i])}, SPAN_LIT(""));
 }
 
-/* Abandoned inputs: kept for people, and for a redrive. */
-static void pack_dead(struct packer *pack, const struct session *session, const struct staged_event *event)
+/* An abandoned input is kept for people, and for a redrive. */
+static void pack_letter(struct packer *pack, const struct session *session, const struct staged_event *event)
 {
-    if (event->is_completion && event->as.completion.outcome == MK_ABANDONED_WITH_ERROR)
-        operation(pack, 'd', session_id_span(&session->id), blob_span(event->bytes));
+    const struct mk_completion *completion = &event->as.completion;
+    struct letter_record letter = {
+        .version = LETTER_RECORD_VERSION,
+        .at_ms = completion->ts,
+        .seq = completion->seq,
+        .outcome = completion->outcome,
+        .reason = event->dead_why,
+        .error = completion->error ? span_of(mk_err_code(completion->error)) : (struct span){NULL, 0},
+        .detail = blob_span(event->text),
+        .attempts = event->dead_attempts,
+        .run = id_span(&event->run),
+        .input = event->dead->input,
+    };
+    if (pack->letter_bytes + letter.input.body.bytes > LETTERS_BYTES_MAX) {
+        letter.left_out = letter.input.body.bytes;
+        letter.input.body = (struct span){NULL, 0};
+    }
+    pack->letter_bytes += letter.input.body.bytes;
+    buf_reset(&pack->scratch->record);
+    letter_record_pack(&pack->scratch->record, &letter);
+    pack->failed |= pack->scratch->record.failed;
+    operation(pack, 'd', session_id_span(&session->id), buf_span(&pack->scratch->record));
+}
+
+static void pack_events(struct packer *pack, struct session *session)
+{
+    bool letters = false;
+    for (struct staged_event *event = session->stage.events; event && !pack->failed; event = event->next) {
+        pack_event(pack, session, event);
+        if (event->dead)
+            pack_letter(pack, session, event);
+        letters |= event->dead != NULL;
+    }
+    if (letters)
+        operation_number(pack, 'D', DEAD_LETTERS_MAX);
 }
 
 /* The number of operations stands before them: its place is kept, and rewritten when they are known. */
@@ -214,15 +273,9 @@ static void pack_section(struct packer *pack, struct session *session, uint64_t 
     size_t at = call->bytes.bytes;
     call_text(call, SPAN_LIT("000000"));
     pack->operations = 0;
-    if (trim_to) {
-        char text[24];
-        int bytes = snprintf(text, sizeof text, "%llu", (unsigned long long)trim_to);
-        operation(pack, '-', SPAN_LIT(""), (struct span){text, (size_t)bytes});
-    }
-    for (struct staged_event *event = session->stage.events; event && !pack->failed; event = event->next) {
-        pack_event(pack, session, event);
-        pack_dead(pack, session, event);
-    }
+    if (trim_to)
+        operation_number(pack, '-', trim_to);
+    pack_events(pack, session);
     for (struct fact_write *write = session->stage.writes; write && !pack->failed; write = write->next)
         pack_fact(pack, session, write);
     pack_head(pack, session);

@@ -95,6 +95,7 @@ static void args(struct map_pack *outer, const struct mk_args *in)
     map_text(&map, "epoch", in->epoch);
     map_text(&map, "incarnation", in->incarnation);
     map_text(&map, "kind", in->kind);
+    map_text(&map, "cursor", in->cursor);
     if (in->intent_count) {
         map_key(&map, "intents");
         msgpack_pack_array(&map.packer, in->intent_count);
@@ -106,6 +107,8 @@ static void args(struct map_pack *outer, const struct mk_args *in)
     map_some(&map, "from", in->from);
     map_some(&map, "limit", in->limit);
     map_some(&map, "sequence", in->sequence);
+    map_some(&map, "timeout_ms", in->timeout_ms);
+    map_raw(&map, "input", in->input);
     if (in->running)
         map_bool(&map, "running", true);
     if (in->active_inputs)
@@ -122,6 +125,7 @@ void command_pack(struct buf *out, const struct mk_command *in)
     map_text(&map, "op", span_given(in->op_text) ? in->op_text : span_of(mk_op_name(in->op)));
     map_text(&map, "reply_to", in->reply_to);
     map_text(&map, "run", in->run);
+    map_some(&map, "born", in->born);
     map_some(&map, "deadline_ms", in->deadline_ms);
     args(&map, &in->args);
     map_close(&map);

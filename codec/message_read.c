@@ -228,10 +228,13 @@ static enum mk_err read_args(struct span raw, struct mk_args *out, struct mk_not
         TEXT("epoch", AT(args_fields, args.epoch), 1, MESSAGE_ID_BYTES_MAX),
         TEXT("incarnation", AT(args_fields, args.incarnation), 1, MESSAGE_ID_BYTES_MAX),
         TEXT("kind", AT(args_fields, args.kind), 0, MESSAGE_ID_BYTES_MAX),
+        TEXT("cursor", AT(args_fields, args.cursor), 1, MESSAGE_ID_BYTES_MAX),
         RAW("intents", AT(args_fields, intents)),
         U64("from", AT(args_fields, args.from)),
         U64("limit", AT(args_fields, args.limit)),
         U64("sequence", AT(args_fields, args.sequence)),
+        UP_TO("timeout_ms", AT(args_fields, args.timeout_ms), MS_MAX),
+        RAW("input", AT(args_fields, args.input)),
         BOOL("running", AT(args_fields, args.running)),
         BOOL("active_inputs", AT(args_fields, args.active_inputs)),
     };
@@ -243,6 +246,21 @@ static enum mk_err read_args(struct span raw, struct mk_args *out, struct mk_not
         err = err_wrap(note, read_intents(read.intents, &read.args, note), "args");
     *out = read.args;
     return err;
+}
+
+/* What `ingest` carries is a message like those on `in/`, and read like them. */
+static enum mk_err read_ingested(struct span raw, struct mk_input *out, struct mk_note *note)
+{
+    struct message_head head;
+    enum mk_err err = MK_ERR_OK;
+    if (!span_given(raw) || is_nil(raw))
+        return MK_ERR_OK;
+    err = message_head_read(raw, &head, note);
+    if (!err && head.type != MK_INPUT)
+        err = err_set(note, MK_ERR_INVALID_FIELD, "t: an input wanted");
+    if (!err)
+        err = input_read(raw, out, note);
+    return err_wrap(note, err, "args.input");
 }
 
 struct command_fields {
@@ -258,6 +276,7 @@ enum mk_err command_read(struct span map, struct mk_command *out, struct mk_note
         NEED("op", AT(command_fields, command.op_text), 1, MESSAGE_ID_BYTES_MAX),
         TOKEN("reply_to", AT(command_fields, command.reply_to)),
         TEXT("run", AT(command_fields, command.run), 1, MESSAGE_ID_BYTES_MAX),
+        UP_TO("born", AT(command_fields, command.born), MS_MAX),
         UP_TO("deadline_ms", AT(command_fields, command.deadline_ms), MS_MAX),
         RAW("args", AT(command_fields, args)),
     };
@@ -266,6 +285,8 @@ enum mk_err command_read(struct span map, struct mk_command *out, struct mk_note
     if (!err)
         err = read_args(read.args, &read.command.args, note);
     read.command.op = mk_op_parse(read.command.op_text);
+    if (!err && read.command.op == MK_OP_INGEST)
+        err = read_ingested(read.command.args.input, &read.command.input, note);
     *out = read.command;
     return err;
 }

@@ -132,10 +132,26 @@ static void pack_run(struct map_pack *outer, const struct run_record *in)
     map_u64(&map, "at", in->attempt);
     map_some(&map, "de", in->deaths);
     map_text(&map, "bo", span_of(mk_boundary_name(in->boundary)));
+    if (in->cancelled)
+        map_bool(&map, "ca", true);
     map_key(&map, "in");
     msgpack_pack_array(&map.packer, in->input_count);
     for (size_t i = 0; i < in->input_count; i++)
         msgpack_pack_uint64(&map.packer, in->inputs[i]);
+    map_close(&map);
+}
+
+static void pack_failure(struct map_pack *outer, const struct failure_record *in)
+{
+    struct map_pack map;
+    map_key(outer, "lf");
+    map_open(&map, outer->out);
+    map_u64(&map, "at", in->at_ms);
+    map_text(&map, "run", id_span(&in->run));
+    map_text(&map, "er", span_of(mk_err_code(in->error)));
+    map_text(&map, "ms", span_bytes(in->message, in->bytes));
+    if (in->will_retry)
+        map_bool(&map, "re", true);
     map_close(&map);
 }
 
@@ -161,6 +177,8 @@ void session_record_pack(struct buf *out, const struct session_record *in)
     map_some(&map, "up", in->updated_ms);
     map_text(&map, "lr", id_span(&in->last_run));
     map_some(&map, "lq", in->last_receipt_sequence);
+    if (in->failure.at_ms)
+        pack_failure(&map, &in->failure);
     if (in->run)
         pack_run(&map, in->run);
     map_close(&map);
@@ -215,6 +233,7 @@ static enum mk_err read_run(struct span raw, struct run_record *out, struct mk_n
         NEED_U64("at", AT(run_fields, run.attempt)),
         U64("de", AT(run_fields, run.deaths)),
         NEED_ENUM("bo", AT(run_fields, run.boundary), boundary, MK_BOUNDARY_COUNT),
+        BOOL("ca", AT(run_fields, run.cancelled)),
         {.key = "in", .type = FIELD_RAW, .offset = AT(run_fields, inputs), .required = true},
     };
     struct run_fields read = {.run = {.attempt = 0}};
@@ -225,9 +244,34 @@ static enum mk_err read_run(struct span raw, struct run_record *out, struct mk_n
     return err;
 }
 
+struct failure_fields {
+    struct failure_record failure;
+    struct span error, message;
+};
+
+/* The code of an error that this program does not know yet reads as `internal`: nobody but people reads it. */
+static enum mk_err read_failure(struct span raw, struct failure_record *out, struct mk_note *note)
+{
+    static const struct field table[] = {
+        NEED_U64("at", AT(failure_fields, failure.at_ms)),
+        ID("run", AT(failure_fields, failure.run)),
+        NAME("er", AT(failure_fields, error)),
+        {.key = "ms", .type = FIELD_TEXT, .offset = AT(failure_fields, message), .most = FAILURE_BYTES_MAX},
+        BOOL("re", AT(failure_fields, failure.will_retry)),
+    };
+    struct failure_fields read = {.failure = {.at_ms = 0}};
+    enum mk_err err = fields_read_in(raw, "lf", table, COUNT(table), &read, note);
+    read.failure.error = mk_err_parse(read.error.at, read.error.bytes);
+    read.failure.bytes = read.message.bytes;
+    if (!err && read.message.bytes)
+        memcpy(read.failure.message, read.message.at, read.message.bytes);
+    *out = read.failure;
+    return err;
+}
+
 struct session_fields {
     struct session_record in;
-    struct span binding, run;
+    struct span binding, run, failure;
 };
 
 static const struct field session_table[] = {
@@ -246,6 +290,7 @@ static const struct field session_table[] = {
     U64("up", AT(session_fields, in.updated_ms)),
     ID("lr", AT(session_fields, in.last_run)),
     U64("lq", AT(session_fields, in.last_receipt_sequence)),
+    RAW("lf", AT(session_fields, failure)),
     RAW("run", AT(session_fields, run)),
 };
 
@@ -273,6 +318,8 @@ enum mk_err session_record_read(struct span bytes, struct session_record *out, s
         err = fields_read(map, session_table, COUNT(session_table), &read, note);
     if (!err)
         err = read_binding(read.binding, &read.in.binding, note);
+    if (!err && span_given(read.failure))
+        err = read_failure(read.failure, &read.in.failure, note);
     if (!err && span_given(read.run)) {
         err = read_run(read.run, run, note);
         read.in.run = run;
@@ -304,6 +351,8 @@ void input_record_pack(struct buf *out, const struct input_record *in)
         map_bool(&map, "rp", true);
     if (in->admitted_while_running)
         map_bool(&map, "wr", true);
+    if (in->silent)
+        map_bool(&map, "si", true);
     map_u64(&map, "ad", in->admitted_ms);
     map_some(&map, "dl", in->deadline_at_ms);
     map_key(&map, "in");
@@ -332,6 +381,7 @@ enum mk_err input_record_read(struct span bytes, struct input_record *out, struc
         U64("lb", AT(input_fields, in.last_boundary_sequence)),
         BOOL("rp", AT(input_fields, in.resume_pending)),
         BOOL("wr", AT(input_fields, in.admitted_while_running)),
+        BOOL("si", AT(input_fields, in.silent)),
         U64("ad", AT(input_fields, in.admitted_ms)),
         U64("dl", AT(input_fields, in.deadline_at_ms)),
         {.key = "in", .type = FIELD_RAW, .offset = AT(input_fields, input), .required = true},
@@ -395,6 +445,50 @@ enum mk_err fact_record_read(struct span bytes, struct fact_record *out, struct 
     *out = (struct fact_record){.version = 0};
     enum mk_err err = read_version(bytes, FACT_RECORD_VERSION, "a fact", note);
     return err ? err : fields_read(bytes, table, COUNT(table), out, note);
+}
+
+/* --- memo --- */
+
+void memo_record_pack(struct buf *out, const struct memo_record *in)
+{
+    struct map_pack map;
+    map_open(&map, out);
+    map_u64(&map, "v", in->version);
+    map_text(&map, "k", span_of(fact_text(in->kind)));
+    map_text(&map, "n", in->name);
+    map_u64(&map, "at", in->at_ms);
+    map_close(&map);
+}
+
+enum mk_err memo_record_read(struct span bytes, struct memo_record *out, struct mk_note *note)
+{
+    static const struct field table[] = {
+        NEED_U64("v", AT(memo_record, version)),
+        NEED_ENUM("k", AT(memo_record, kind), fact, FACT_KIND_COUNT),
+        {.key = "n",
+         .type = FIELD_TEXT,
+         .offset = AT(memo_record, name),
+         .least = 1,
+         .most = MESSAGE_ID_BYTES_MAX,
+         .required = true},
+        NEED_U64("at", AT(memo_record, at_ms)),
+    };
+    *out = (struct memo_record){.version = 0};
+    enum mk_err err = read_version(bytes, MEMO_RECORD_VERSION, "a memo", note);
+    return err ? err : fields_read(bytes, table, COUNT(table), out, note);
+}
+
+size_t memo_field(char *out, struct span session)
+{
+    *out = '/';
+    memcpy(out + 1, session.at, session.bytes);
+    return session.bytes + 1;
+}
+
+struct span memo_session(struct span field)
+{
+    bool memo = field.bytes > 1 && field.at[0] == '/';
+    return memo ? (struct span){field.at + 1, field.bytes - 1} : (struct span){NULL, 0};
 }
 
 /* --- fields --- */

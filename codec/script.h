@@ -42,12 +42,14 @@
  *               s S  set, delete in s      i I  in i      x X  in x      t T  in t      ("" as the value of a delete)
  *               o  an event for the outbox: field = session, value = the message
  *               d  a dead letter: field = session, value = the record
+ *               D  of the dead letters the newest <value> stay (field "")
  *               -  trim: outbox entries with an id up to <value>-* are deleted (field "")
  *          R  now, then per partition: status (held | again | other | free | sequence), seq, fence, beg stored, number skipped;
  *             then per skipped section: its index from 0, number of failed conditions, then field, value each
  *             Everything is validated for all partitions before anything is written; a partition whose lease or sequence does not
  *             fit is left out, the others stand. Outbox: one entry `<seq>-1` per partition, fields session, message, session, ...;
- *             none if there are no events. Sequence and digest are written last.
+ *             none if there are no events. Dead letters: an entry each, `<seq>-1`, `<seq>-2`..., fields session, record. Sequence and
+ *             digest are written last.
  * load     K  l s i x per session
  *          A  <lease>, then per session: fence, session
  *          R  now, then per session: status (held | other | free), head or nil, state or nil, number of rows, then seq, row each
@@ -59,7 +61,7 @@
  * active   K  l i
  *          A  <lease>, fence
  *          R  now, status, then the fields of i
- * events   K  l o
+ * events   K  l o, or l d: the dead letters, told in the same way
  *          A  <lease>, fence, from (an exclusive stream id, "" = the beginning), count of entries to look at, session ("" = all)
  *          R  now, status, last id looked at ("" = the end was reached), then per event: id, session, message
  * list     K  l s

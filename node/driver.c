@@ -63,6 +63,7 @@ struct driver *driver_new(const struct driver_options *options, const struct por
         .held_bytes_max = HELD_BYTES_MAX,
         .finish_ms = options->finish_ms,
         .auto_register = options->auto_register,
+        .storeless = options->alone,
         .executor_known = executor_known,
         .self = driver,
     };
@@ -299,6 +300,8 @@ static enum mk_err give_command(struct driver *driver, const struct incoming *in
                        for_node ? "session: a node's command has none" : "session: missing");
     if (!for_node && !in->topic.any_name && !span_equal(in->topic.name, command.session))
         return err_set(note, MK_ERR_WRONG_PARTITION, "the topic names another session");
+    if (span_given(command.input.session) && !span_equal(command.input.session, command.session))
+        return err_set(note, MK_ERR_WRONG_PARTITION, "args.input is of another session");
     if (for_node && span_given(command.args.incarnation) &&
         !span_is(command.args.incarnation, driver->config.incarnation.text))
         return MK_ERR_OK; /* meant for an earlier life of this node */

@@ -196,7 +196,8 @@ static struct driver_call *pack_partition(struct driver *driver, const struct no
         return NULL;
     struct call *call = only_part(out);
     call_key(call, effect->partition, driver->options.groups, 'l');
-    call_key(call, effect->partition, driver->options.groups, active ? 'i' : 'o');
+    out->letters = !active && effect->as.events.letters;
+    call_key(call, effect->partition, driver->options.groups, active ? 'i' : out->letters ? 'd' : 'o');
     call_lease(call, &driver->config);
     call_u64(call, effect->fence);
     if (active)

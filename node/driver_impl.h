@@ -4,6 +4,7 @@
 #define MEERKAT_NODE_DRIVER_IMPL_H
 
 #include "codec/call.h"
+#include "codec/letter.h"
 #include "codec/message.h"
 #include "codec/record.h"
 #include "codec/topic.h"
@@ -36,6 +37,7 @@ struct driver_call {
     struct asked_fact *facts;       /* DO_FACTS */
     struct lease *leases;   /* DO_CLAIM, DO_RENEW, DO_RELEASE, DO_WATCH: what was answered, in the order asked */
     uint32_t partition;     /* DO_ACTIVE, DO_EVENTS */
+    bool letters;           /* DO_EVENTS: of the dead letters */
     size_t count;           /* of sessions, facts, leases; DO_COMMIT: parts of the commit */
     size_t *section_counts; /* DO_COMMIT: sections of each part of the commit */
     size_t *order;          /* items as the parts have them, one part behind the other */

@@ -217,7 +217,7 @@ static void load_one(struct driver *driver, struct node_event *event, struct rep
     if (!rows)
         loaded->error = MK_ERR_OVERLOADED;
     else if (loaded->exists)
-        loaded->error = session_record_read(bytes, &head, &run, driver->scratch->active, NULL);
+        loaded->error = session_record_read(bytes, &head, &run, driver->scratch->active, &loaded->note);
     event->type = EV_LOADED;
     if (!reader->bad)
         driver_step(driver, event);
@@ -302,7 +302,33 @@ static void describe(struct outbox_event *item)
     }
 }
 
-static void on_events(struct driver *driver, struct node_event *event, struct reply_reader *reader)
+/* Of one that cannot be read nothing is known but that it is a memo. */
+static void describe_memo(struct outbox_event *item)
+{
+    struct memo_record memo;
+    item->session = memo_session(item->session);
+    item->memo = true;
+    if (memo_record_read(item->message, &memo, NULL))
+        return;
+    item->ts = memo.at_ms;
+    if (memo.kind == FACT_COMMAND)
+        item->command = memo.name;
+    else if (memo.kind == FACT_INPUT)
+        item->input = memo.name;
+}
+
+/* A letter that cannot be read is still there, and told as it is. */
+static void describe_letter(struct outbox_event *item)
+{
+    struct letter_record letter;
+    if (letter_record_read(item->message, &letter, NULL))
+        return;
+    item->seq = letter.seq;
+    item->ts = letter.at_ms;
+    item->input = letter.input.h.id;
+}
+
+static void on_events(struct driver *driver, struct node_event *event, struct reply_reader *reader, bool letters)
 {
     event->type = EV_EVENTS;
     event->as.events.status = reply_status(reader);
@@ -320,7 +346,12 @@ static void on_events(struct driver *driver, struct node_event *event, struct re
         item->message = reply_text(reader);
         if (reader->bad)
             break;
-        describe(item);
+        if (letters)
+            describe_letter(item);
+        else if (span_given(memo_session(item->session)))
+            describe_memo(item);
+        else
+            describe(item);
         count++;
     }
     event->as.events.events = events;
@@ -359,7 +390,7 @@ static void read_reply(struct driver *driver, struct driver_call *call, const st
         on_active(driver, event, reader, call->partition);
         break;
     default:
-        on_events(driver, event, reader);
+        on_events(driver, event, reader, call->letters);
     }
 }
 

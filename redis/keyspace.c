@@ -492,20 +492,25 @@ static void do_xdel(struct keyspace *ks, struct words w)
 
 static void do_xtrim(struct keyspace *ks, struct words w)
 {
-    struct stream_id id;
-    bool exact = w.count == 5 && word_is(w.at[3], "=");
-    if (!word_is(w.at[2], "MINID") || (w.count != 4 && !exact)) {
+    struct stream_id id = {0, 0};
+    uint64_t most = UINT64_MAX;
+    bool exact = w.count == 5 && word_is(w.at[3], "="), by_count = word_is(w.at[2], "MAXLEN");
+    if ((!by_count && !word_is(w.at[2], "MINID")) || (w.count != 4 && !exact)) {
         put_error(ks, no_syntax);
         return;
     }
-    if (!read_id(w.at[w.count - 1], 0, &id)) {
-        put_error(ks, wrong_id);
+    struct span last = w.at[w.count - 1];
+    if (by_count ? !read_number(last, &most) : !read_id(last, 0, &id)) {
+        put_error(ks, by_count ? no_integer : wrong_id);
         return;
     }
     bool ok;
     struct object *object = look(ks, w.at[1], OBJECT_STREAM, &ok);
-    if (ok)
-        put_number(ks, object ? remove_entries(ks, &object->stream, 0, stream_find(&object->stream, id)) : 0);
+    if (!ok)
+        return;
+    size_t there = object ? object->stream.count : 0;
+    size_t gone = by_count ? (there > most ? there - (size_t)most : 0) : object ? stream_find(&object->stream, id) : 0;
+    put_number(ks, object ? remove_entries(ks, &object->stream, 0, gone) : 0);
 }
 
 /* One end of a range as an inclusive id: "-", "+", "5-1", "5", "(5-1". An open end at the edge of all ids is an error.

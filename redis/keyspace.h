@@ -3,8 +3,8 @@
  * deterministic: fields keep the order in which they came.
  *
  * Commands: TIME, DEL, EXISTS, TYPE; HGET, HMGET, HSET, HDEL, HKEYS, HGETALL, HLEN, HSCAN [COUNT]; XADD with an
- * explicit id, XLEN, XDEL, XRANGE and XREVRANGE [COUNT], XTRIM MINID. A command is done whole or, with an error, not at
- * all. */
+ * explicit id, XLEN, XDEL, XRANGE and XREVRANGE [COUNT], XTRIM MINID or MAXLEN. A command is done whole or, with an
+ * error, not at all. */
 #ifndef MEERKAT_REDIS_KEYSPACE_H
 #define MEERKAT_REDIS_KEYSPACE_H
 

@@ -33,6 +33,7 @@ static const char probe[] = "redis.call('TIME') "
                             "redis.call('XADD', KEYS[2], '1-1', 'f', 'v') "
                             "redis.call('XRANGE', KEYS[2], '-', '+') "
                             "redis.call('XTRIM', KEYS[2], 'MINID', '=', '1') "
+                            "redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', '1') "
                             "redis.call('XDEL', KEYS[2], '1-1') "
                             "redis.call('DEL', KEYS[1], KEYS[2]) "
                             "return {'ok'}";

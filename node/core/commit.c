@@ -10,7 +10,9 @@
 
 #define ARGS_FIXED 16 /* of a call and of a part: more than any needs */
 /* commit.lua writes a partition's events as one entry: a field and a value each, 3,000 at most. */
-_Static_assert(2 * (ACTIVE_INPUTS_MAX + 128) <= 3000, "every active input may end in one commit");
+_Static_assert(2 * (ACTIVE_INPUTS_MAX + 256) <= 3000,
+               "every active input may end in one commit, beside a stage's commands");
+_Static_assert(ACTIVE_INPUTS_MAX + 128 < DEAD_LETTERS_MAX, "a commit must not push out its own dead letters");
 
 #define RETRY_MS 100
 
@@ -56,11 +58,11 @@ void group_remove(struct node *node, struct slot *slot)
 static size_t section_args(const struct slot *slot)
 {
     const struct stage *stage = &slot->session->stage;
-    size_t operations = 2 + stage->removed_count; /* head, state */
+    size_t operations = 3 + stage->removed_count; /* head, state, the bound of dead letters */
     for (const struct fact_write *write = stage->writes; write; write = write->next)
-        operations += write->condition ? 2 : 1;
+        operations += 1 + (size_t)write->condition + (size_t)write->memo;
     for (const struct staged_event *event = stage->events; event; event = event->next)
-        operations += event->is_completion ? 2 : 1; /* an abandoned input's dead letter */
+        operations += event->dead ? 2 : 1;
     const struct ledger *ledger = &slot->session->core.ledger;
     for (size_t i = 0; i < ledger->count; i++)
         operations += ledger->entries[i]->dirty;
@@ -92,7 +94,7 @@ static size_t choose(struct node *node, struct group *group, struct slot **chose
  * one was confirmed and its events have left: those of the uncertain one have not (rule 5). */
 static uint64_t mark_of(const struct group *group, const struct partition *partition)
 {
-    uint64_t mark = partition->published;
+    uint64_t mark = partition_said(partition);
     for (const struct commit *commit = group->flight; commit; commit = commit->next)
         for (size_t i = 0; i < commit->part_count; i++) {
             const struct commit_part *part = &commit->parts[i];
@@ -315,8 +317,10 @@ static void part_stands(struct node *node, const struct node_event *event, struc
             continue;
         }
         bool speaks = part->sections[i].session->stage.events != NULL;
-        if (speaks && part->sequence <= partition->published) /* a later one has left already: the mark waits for it */
+        if (speaks && part->sequence <= partition->published) { /* a later one has left: the mark waits for this one */
             partition->published = part->sequence - 1;
+            partition->spoken = part->sequence;
+        }
         slot_release(node, part->sections[i].slot, partition, part->sequence);
     }
 }

@@ -42,6 +42,11 @@ bool partition_works(const struct partition *partition)
     return partition->state >= PARTITION_OWNED && partition->state <= PARTITION_SETTLING;
 }
 
+uint64_t partition_said(const struct partition *partition)
+{
+    return partition->spoken > partition->published ? partition->published : partition->committed;
+}
+
 bool partition_keeps(const struct partition *partition)
 {
     return partition->state >= PARTITION_EXPECTED && partition->state <= PARTITION_OFFERED;

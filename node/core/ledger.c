@@ -138,6 +138,7 @@ void entry_restore(struct entry *entry, const struct input_record *row)
     id_set(&entry->run, row->last_run);
     entry->boundary_sequence = row->last_boundary_sequence;
     entry->admitted_while_running = row->admitted_while_running;
+    entry->silent = row->silent;
     entry->admitted_ms = row->admitted_ms;
     entry->deadline_at_ms = row->deadline_at_ms;
 }

@@ -32,6 +32,7 @@ struct entry {
     struct mk_id run; /* the last one it was selected for */
     uint64_t boundary_sequence; /* 0: none; else sequence + 1 */
     bool admitted_while_running;
+    bool silent;
     bool dirty;                           /* its row is to be written */
     uint64_t admitted_ms, deadline_at_ms; /* store time */
     struct mk_id waiters[WAITERS_MAX];    /* reply addresses; the first is the input's own */

@@ -18,6 +18,7 @@
 #define WINDOW_INPUTS_MAX  4096 /* unanswered inputs of one publisher */
 #define SILENT_INTENTS_MAX 64   /* intents a session may silence */
 #define REASON_BYTES_MAX   512  /* free text in a command or an error */
+#define FAILURE_BYTES_MAX  120  /* of an error's text in a session's head */
 
 /* Sessions. */
 #define ACTIVE_INPUTS_MAX                                                                                              \
@@ -29,6 +30,8 @@
 #define STATE_BYTES_MAX     (8u << 20)   /* an executor's opaque state */
 #define BACKOFF_FIRST_MS    100          /* before the second attempt; the first is at once */
 #define BACKOFF_MAX_MS      30000        /* it doubles up to this */
+#define SERVICE_MS_DEFAULT  60000        /* a turn that a service owns is given up then, unless it said another time */
+#define SERVICE_MS_MAX      3600000      /* what it may say: inputs wait for it */
 #define HELD_EVENTS_MAX     65536        /* waiting for the store in one node, then `overloaded` */
 #define HELD_BYTES_MAX      (256u << 20) /* the same, in bytes of frames */
 
@@ -53,6 +56,8 @@
 #define RETAIN_MS_MIN        (15ull * 60 * 1000) /* nothing younger is trimmed */
 #define RETAIN_PER_SESSION   1000
 #define RETAIN_BYTES_DEFAULT (64ull << 20) /* of one partition: its published messages */
-#define EVENTS_PAGE_MAX      1000          /* of one answer to `events` */
+#define EVENTS_PAGE_MAX      1000          /* of one answer to `events` or `dead` */
+#define LETTERS_BYTES_MAX    (64u << 20)   /* bodies in the dead letters of one commit: a call must fit the store */
+#define DEAD_LETTERS_MAX     2000          /* of one partition, then the oldest go; more than one commit can hold */
 
 #endif

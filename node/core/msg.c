@@ -108,26 +108,56 @@ static const char *const op_names[MK_OP_COUNT] = {
     [MK_OP_WITHDRAW] = "withdraw",
     [MK_OP_WAKE] = "wake",
     [MK_OP_PUBLISH_EVENT] = "publish_event",
+    [MK_OP_INGEST] = "ingest",
+    [MK_OP_START_CONVERSATION_RUN] = "start_conversation_run",
+    [MK_OP_COMMIT_SERVICE_TURN] = "commit_service_turn_terminal_receipt",
     [MK_OP_STATE] = "state",
     [MK_OP_SHOW] = "show",
     [MK_OP_INPUT_STATE] = "input_state",
     [MK_OP_LIST_ACTIVE_INPUTS] = "list_active_inputs",
     [MK_OP_OUTCOME] = "outcome",
     [MK_OP_EVENTS] = "events",
+    [MK_OP_DEAD] = "dead",
     [MK_OP_RECEIPT] = "receipt",
     [MK_OP_TRANSCRIPT_EDIT] = "transcript_edit",
+    [MK_OP_CONTAINS_SESSION] = "contains_session",
+    [MK_OP_SESSION_HAS_EXECUTOR] = "session_has_executor",
+    [MK_OP_SESSION_HAS_COMMS] = "session_has_comms",
+    [MK_OP_WHY] = "why",
     [MK_OP_PING] = "ping",
     [MK_OP_SESSIONS] = "sessions",
     [MK_OP_NODE_STATE] = "node_state",
     [MK_OP_DRAIN] = "drain",
 };
 
-/* A name function and a parse function for each table. */
-#define NAMES(what, type, count)                                                                                       \
+/* The semantics pages' names of operations, where ours is shorter. Both mean the same operation everywhere, also to the
+ * record of what a command's id has done. */
+static const struct {
+    const char *name;
+    enum mk_op op;
+} op_aliases[] = {
+    {"register_session", MK_OP_REGISTER},
+    {"ensure_session_with_executor", MK_OP_ATTACH},
+    {"unregister_session", MK_OP_UNREGISTER},
+    {"stop_runtime_executor", MK_OP_STOP},
+    {"abandon_retired_pending_inputs", MK_OP_ABANDON_RETIRED},
+    {"hard_cancel_current_run", MK_OP_INTERRUPT},
+    {"set_session_silent_intents", MK_OP_SILENT_INTENTS},
+    {"wake_runtime_if_active_inputs", MK_OP_WAKE},
+    {"runtime_state", MK_OP_STATE},
+    {"load_boundary_receipt", MK_OP_RECEIPT},
+    {"resolve_transcript_edit_admission", MK_OP_TRANSCRIPT_EDIT},
+};
+
+#define NAME(what, type, count)                                                                                        \
     const char *what##_name(enum what value)                                                                           \
     {                                                                                                                  \
         return (size_t)value < (size_t)(count) ? type##_names[value] : "unknown";                                      \
-    }                                                                                                                  \
+    }
+
+/* A name function and a parse function for each table. */
+#define NAMES(what, type, count)                                                                                       \
+    NAME(what, type, count)                                                                                            \
     enum what what##_parse(struct span text)                                                                           \
     {                                                                                                                  \
         return (enum what)find(type##_names, count, text);                                                             \
@@ -144,4 +174,13 @@ NAMES(mk_admitted, admitted, MK_ADMITTED_COUNT)
 NAMES(mk_outcome, outcome, MK_OUTCOME_COUNT)
 NAMES(mk_effect_name, effect_name, MK_EFFECT_NAME_COUNT)
 NAMES(mk_boundary, boundary, MK_BOUNDARY_COUNT)
-NAMES(mk_op, op, MK_OP_COUNT)
+NAME(mk_op, op, MK_OP_COUNT)
+
+enum mk_op mk_op_parse(struct span text)
+{
+    enum mk_op op = (enum mk_op)find(op_names, MK_OP_COUNT, text);
+    for (size_t i = 0; op == MK_OP_COUNT && i < sizeof op_aliases / sizeof *op_aliases; i++)
+        if (span_is(text, op_aliases[i].name))
+            op = op_aliases[i].op;
+    return op;
+}

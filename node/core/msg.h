@@ -49,11 +49,14 @@ enum mk_op {
     /* mutating: they enter the session's deduplication record with their result */
     MK_OP_REGISTER, MK_OP_ATTACH, MK_OP_PREPARE_BINDINGS, MK_OP_UNREGISTER, MK_OP_UNREGISTER_IF_EPOCH, MK_OP_RETIRE,
     MK_OP_RESET, MK_OP_RECYCLE, MK_OP_RECOVER, MK_OP_STOP, MK_OP_DESTROY, MK_OP_ABANDON_RETIRED, MK_OP_INTERRUPT,
-    MK_OP_CANCEL_AFTER_BOUNDARY, MK_OP_SILENT_INTENTS, MK_OP_WITHDRAW, MK_OP_WAKE, MK_OP_PUBLISH_EVENT,
-    MK_OP_LAST_MUTATING = MK_OP_PUBLISH_EVENT,
+    MK_OP_CANCEL_AFTER_BOUNDARY, MK_OP_SILENT_INTENTS, MK_OP_WITHDRAW, MK_OP_WAKE, MK_OP_PUBLISH_EVENT, MK_OP_INGEST,
+    MK_OP_START_CONVERSATION_RUN, MK_OP_COMMIT_SERVICE_TURN,
+    MK_OP_LAST_MUTATING = MK_OP_COMMIT_SERVICE_TURN,
     /* queries of one session */
     MK_OP_STATE, MK_OP_SHOW, MK_OP_INPUT_STATE, MK_OP_LIST_ACTIVE_INPUTS, MK_OP_OUTCOME, MK_OP_EVENTS, MK_OP_RECEIPT,
-    MK_OP_TRANSCRIPT_EDIT,
+    MK_OP_TRANSCRIPT_EDIT, MK_OP_CONTAINS_SESSION, MK_OP_SESSION_HAS_EXECUTOR, MK_OP_SESSION_HAS_COMMS, MK_OP_WHY,
+    /* of one session, or of a node */
+    MK_OP_DEAD, MK_OP_LAST_OF_SESSION = MK_OP_DEAD,
     /* of a node */
     MK_OP_PING, MK_OP_SESSIONS, MK_OP_NODE_STATE, MK_OP_DRAIN,
     MK_OP_COUNT
@@ -86,7 +89,7 @@ enum mk_admitted mk_admitted_parse(struct span);
 enum mk_outcome mk_outcome_parse(struct span);
 enum mk_effect_name mk_effect_name_parse(struct span);
 enum mk_boundary mk_boundary_parse(struct span);
-enum mk_op mk_op_parse(struct span);
+enum mk_op mk_op_parse(struct span); /* by its short name, or the one of the semantics pages */
 
 /* --- messages --- */
 
@@ -122,10 +125,11 @@ struct mk_input {
 
 /* The arguments of all operations together; each op says which it reads. Absent = zero. */
 struct mk_args {
-    struct span id, idem, run, reason, executor, epoch, incarnation, kind;
+    struct span id, idem, run, reason, executor, epoch, incarnation, kind, cursor;
     struct span intents[SILENT_INTENTS_MAX];
     size_t intent_count;
-    uint64_t from, limit, sequence;
+    uint64_t from, limit, sequence, timeout_ms;
+    struct span input;           /* ingest: a whole input message, unread */
     bool running, active_inputs; /* transcript_edit */
 };
 
@@ -136,8 +140,10 @@ struct mk_command {
     struct span op_text;
     struct span reply_to;
     struct span run;
+    uint64_t born; /* ms; 0 = absent: this is the first sending */
     uint64_t deadline_ms;
     struct mk_args args;
+    struct mk_input input; /* ingest: args.input, read; without an id: it was not given */
 };
 
 struct mk_admission {

@@ -23,11 +23,12 @@ struct node_config {
     uint32_t partitions, groups;
     uint64_t lease_ms, idle_evict_ms, heartbeat_ms;
     uint64_t retain_ms, retain_bytes;
-    uint64_t answer_bytes_max; /* of the items of one answer to `events` */
+    uint64_t answer_bytes_max; /* of the items of one answer to `events` or `dead` */
     uint64_t held_events_max, held_bytes_max;
     uint64_t finish_ms; /* a run may take this much longer when its partition is given away */
     uint64_t random_seed[2];
     bool auto_register;
+    bool storeless; /* the store ends with the node: nothing is retained for a next one */
     bool (*executor_known)(void *self, struct span name);
     void *self;
 };
@@ -102,7 +103,8 @@ struct loaded {
     struct span session;
     enum lease_status status;
     bool exists;
-    enum mk_err error; /* the head cannot be read */
+    enum mk_err error;   /* the head cannot be read ... */
+    struct mk_note note; /* ... for this reason */
     const struct session_record *head;
     const struct input_record *rows;
     size_t row_count, bad_rows;
@@ -184,11 +186,13 @@ struct node_event {
             struct span last; /* the last id looked at; absent: the end was reached */
             const struct outbox_event {
                 struct span id, session, message;
-                uint64_t seq; /* the event's own number */
+                uint64_t seq; /* the event's own number; of a dead letter, its completion's */
                 uint64_t ts;  /* when it was staged, store time */
-                /* a completion's names, else absent */
+                /* the names of a completion, and the input of a dead letter; else absent */
                 struct span input, idem, run;
                 uint64_t receipt_sequence;
+                bool memo;           /* no event: `session` and a name, of an input or: */
+                struct span command; /* a command */
             } * events;
             size_t count;
         } events;
@@ -267,6 +271,7 @@ struct node_effect {
             char from[48];
             uint64_t count;
             struct mk_session_id session; /* bytes 0: all */
+            bool letters;                 /* of the dead letters; else of the outbox */
         } events;
         struct answer *answer; /* taken: the driver frees it with staged_answer_free */
         struct {

@@ -1,5 +1,5 @@
 /* What the files of the node's core share. lease.c writes partitions (recover.c what a new owner does first, handover.c
- * what the two ends of a hand-over do), turn.c slots and stages, commit.c groups and commits, query.c replays; node.c
+ * what the two ends of a hand-over do), turn.c slots and stages, commit.c groups and commits, replay.c replays; node.c
  * routes. */
 #ifndef MEERKAT_CORE_NODE_IMPL_H
 #define MEERKAT_CORE_NODE_IMPL_H
@@ -62,9 +62,10 @@ struct partition {
     uint64_t published; /* events of commits up to this one have left the node */
     uint64_t spoken;    /* the last commit that had events */
     uint64_t horizon_ms, bytes, renewals;
-    uint64_t safe_until_ms; /* own clock: from the sending of the last renewal that succeeded */
-    bool taken;             /* SUSPENDED, and the lease is another's */
-    uint64_t runs;          /* that the executor has */
+    uint64_t owned_since_ms; /* store time: when it became ours */
+    uint64_t safe_until_ms;  /* own clock: from the sending of the last renewal that succeeded */
+    bool taken;              /* SUSPENDED, and the lease is another's */
+    uint64_t runs;           /* that the executor has */
     struct watched watched;
     struct heard heard;
     struct handing handing;
@@ -92,15 +93,18 @@ struct group {
     uint64_t retry_at_ms;
 };
 
-/* An `events` query that is being answered page by page. */
+/* A query, `events` or `dead`, that is being answered page by page from what the store holds of a partition. */
 struct replay {
     struct replay *next;
     uint64_t call;
-    struct mk_session_id session;
+    struct mk_session_id session; /* absent: of all sessions */
     uint32_t partition;
     struct mk_id re, to;
     uint64_t from, limit, found, first, bytes;
-    uint64_t head; /* newest number, when asked */
+    uint64_t head;      /* events: newest number, when asked */
+    bool letters;       /* dead letters; else events */
+    bool every;         /* letters: of this partition and all above it that this node owns */
+    struct mk_id input; /* letters: of this input only */
     bool truncated;
     char cursor[48];
     struct mk_doc *data;
@@ -160,6 +164,7 @@ uint64_t sequence_of(struct span id); /* the commit that an outbox entry belongs
 struct partition *partition_at(struct node *node, uint32_t id);
 bool partition_ours(const struct partition *partition);           /* the lease is ours, or was when we last knew */
 bool partition_works(const struct partition *partition);          /* events of its sessions are applied and committed */
+uint64_t partition_said(const struct partition *partition);       /* all events of commits up to this one have left */
 bool partition_keeps(const struct partition *partition);          /* what arrives for it is taken, or kept */
 struct span answer_text(struct answer *answer, struct span text); /* kept in the answer's own storage */
 void answer_now(struct node *node, struct answer *answer, const struct partition *partition);
@@ -239,11 +244,13 @@ bool retain_call_failed(struct node *node, uint64_t call);
 void retain_done(struct node *node, struct partition *partition); /* a trim of one of its sessions is over */
 uint64_t retain_due_ms(const struct node *node);
 
-/* --- query.c --- */
-void replay_start(struct node *node, struct slot *slot, const struct mk_command *command);
+/* --- replay.c --- */
+void replay_start(struct node *node, struct slot *slot, const struct mk_command *command); /* slot NULL: of the node */
 bool replay_page(struct node *node, const struct node_event *event); /* false: no replay waits for this call */
 bool replay_call_failed(struct node *node, uint64_t call);
 void replays_forget(struct node *node, uint32_t partition, bool all);
+
+/* --- query.c --- */
 void node_query(struct node *node, const struct mk_command *command);
 
 #endif

@@ -30,6 +30,11 @@ const char *abandon_reason_name(enum abandon_reason reason)
     return (size_t)reason < ABANDON_REASON_COUNT ? reason_names[reason] : "unknown";
 }
 
+bool abandon_leaves_letter(enum abandon_reason reason)
+{
+    return reason != ABANDON_NONE && reason != ABANDON_CANCELLED && reason != ABANDON_WITHDRAWN;
+}
+
 enum input_phase input_phase_parse(struct span text)
 {
     size_t i = 0;

@@ -10,6 +10,8 @@
 #define SESSION_RECORD_VERSION 1
 #define INPUT_RECORD_VERSION   1
 #define FACT_RECORD_VERSION    1
+#define LETTER_RECORD_VERSION  1
+#define MEMO_RECORD_VERSION    1
 
 enum input_phase {
     INPUT_QUEUED,
@@ -42,13 +44,27 @@ const char *abandon_reason_name(enum abandon_reason reason);
 enum input_phase input_phase_parse(struct span text);       /* COUNT when unknown */
 enum abandon_reason abandon_reason_parse(struct span text); /* COUNT when unknown */
 
+/* Whether who was abandoned so becomes a dead letter: not by its publisher's own wish. */
+bool abandon_leaves_letter(enum abandon_reason reason);
+
 /* A run as it is durable before the executor is called (design section 5, rule 3). */
 struct run_record {
     struct mk_id id; /* absent: no run */
     uint64_t attempt, deaths;
     enum mk_boundary boundary;
+    bool cancelled;                  /* somebody asked it to end: it is not run again */
     uint64_t inputs[RUN_INPUTS_MAX]; /* admission sequences, in order */
     size_t input_count;
+};
+
+/* The last run that failed, for people: why it did. */
+struct failure_record {
+    uint64_t at_ms; /* store time; 0: none has failed */
+    struct mk_id run;
+    enum mk_err error;
+    bool will_retry;
+    size_t bytes; /* of the message, shortened */
+    char message[FAILURE_BYTES_MAX];
 };
 
 /* The head of a session: hash `s`, field = session id. Its stored form starts with the active admission sequences in
@@ -66,8 +82,9 @@ struct session_record {
     uint64_t created_ms, updated_ms;
     struct mk_id last_run;
     uint64_t last_receipt_sequence; /* of last_run: the next receipt of the same run is n + 1 (D3) */
-    const struct run_record *run;   /* NULL: none */
-    const uint64_t *active;         /* admission sequences of the active inputs, ascending */
+    struct failure_record failure;
+    const struct run_record *run; /* NULL: none */
+    const uint64_t *active;       /* admission sequences of the active inputs, ascending */
     size_t active_count;
 };
 
@@ -84,6 +101,7 @@ struct input_record {
     uint64_t last_boundary_sequence; /* 0: none; else sequence + 1 */
     bool resume_pending;
     bool admitted_while_running;
+    bool silent;                          /* its intent was silenced when it came */
     uint64_t admitted_ms, deadline_at_ms; /* store time; 0 = no deadline */
 };
 
@@ -106,6 +124,30 @@ struct fact_record {
     uint64_t attempts;          /* input, terminal */
     struct span run;            /* input, terminal: its last run */
     struct span bytes; /* input, terminal: its completion, a whole message; command: its result; receipt: the receipt */
+};
+
+/* An item of the outbox that is no event: it names a fact that no event names, so that retention, which walks the
+ * outbox, comes by it. Nobody is told of it. */
+struct memo_record {
+    uint64_t version;
+    enum fact_kind kind; /* input (withdrawn before it was seen), command */
+    struct span name;
+    uint64_t at_ms; /* store time */
+};
+
+/* A dead letter: an input that was abandoned, whole, with how it ended. Stream `d`; told by the op `dead` as it is
+ * stored. */
+struct letter_record {
+    uint64_t version;
+    uint64_t at_ms; /* store time */
+    uint64_t seq;   /* the number of its completion */
+    enum mk_outcome outcome;
+    enum abandon_reason reason;
+    struct span error, detail; /* a code, or absent; a sentence */
+    uint64_t attempts;
+    struct span run; /* the last one, if any */
+    struct mk_input input;
+    uint64_t left_out; /* bytes of the input's body, which was too much to keep; 0: it is whole */
 };
 
 #endif

@@ -27,6 +27,7 @@ void partition_resume(struct node *node, struct partition *partition)
 void recover_begin(struct node *node, struct partition *partition)
 {
     partition->call = 0;
+    partition->owned_since_ms = store_now(node);
     snprintf(partition->cursor, sizeof partition->cursor, "%llu-1", (unsigned long long)partition->published);
     for (struct slot *slot = node->slots.by_partition[partition->id]; slot; slot = slot->partition_next)
         slot_ask(node, slot);
@@ -88,6 +89,8 @@ static void tail_page(struct node *node, struct partition *partition, const stru
     }
     for (size_t i = 0; i < event->as.events.count; i++) {
         const struct outbox_event *item = &event->as.events.events[i];
+        if (item->memo)
+            continue;
         struct node_effect *effect = emit(node, DO_REPUBLISH);
         if (!effect) /* no memory: this page again */
             return;

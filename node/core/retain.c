@@ -3,7 +3,8 @@
  * RETAIN_MS_MIN.
  *
  * The outbox is the history in order, so it is walked page by page from its beginning. What is old enough becomes a
- * trim of each completion's session, which forgets the names and moves its horizon as any event does. When all of them
+ * trim of each completion's session, which forgets the names and moves its horizon as any event does; results of
+ * commands and withdrawn ids, which no completion names, have memos there. When all of them
  * are durable, the page's entries are deleted with the partition's next commit. A crash between the two only repeats
  * the first. */
 #include "node/core/node_impl.h"
@@ -61,7 +62,7 @@ static size_t old_ones(const struct node *node, const struct partition *partitio
     const struct outbox_event *events = event->as.events.events;
     size_t count = 0;
     while (count < event->as.events.count && events[count].ts < before &&
-           sequence_of(events[count].id) <= partition->published)
+           sequence_of(events[count].id) <= partition_said(partition))
         count++;
     bool cut = count < event->as.events.count;
     while (cut && count && sequence_of(events[count].id) == sequence_of(events[count - 1].id))
@@ -74,13 +75,14 @@ static bool forget(struct node *node, struct partition *partition, const struct 
 {
     struct session_trim trim = {.up_to_ms = item->ts + 1};
     struct session_event event = {.type = EV_SESSION_TRIM, .trim = &trim};
-    if (!span_given(item->input))
+    if (!span_given(item->input) && !span_given(item->command))
         return true;
     struct slot *slot = slot_for(node, item->session, partition->id);
     if (!slot || slot->state == SLOT_QUARANTINED)
         return slot != NULL;
     id_set(&trim.input, item->input);
     id_set(&trim.idem, item->idem);
+    id_set(&trim.command, item->command);
     if (span_given(item->run) && item->run.bytes < 40) {
         char name[64];
         int bytes =

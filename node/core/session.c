@@ -48,7 +48,8 @@ static bool restore_row(struct session *session, const struct input_record *row,
         ++*bad_rows;
         return true;
     }
-    struct policy policy = policy_of(&row->input, row->admitted_while_running, row->admitted_while_running, false);
+    bool running = row->admitted_while_running;
+    struct policy policy = policy_of(&row->input, running, running, row->silent);
     struct admitted *input = input_copy(session->mem, &row->input);
     struct entry *entry = input ? ledger_restore(ledger, session->mem, input, &policy, row->seq) : NULL;
     input_release(input);
@@ -121,7 +122,7 @@ static bool restore_machine(struct session *session, const struct session_record
         .binding = head->binding,
         .phase = phase,
         .active = head->attached,
-        .stop_deferred = head->stop_deferred && runs,
+        .stop_deferred = head->stop_deferred && (runs || phase == PHASE_ATTACHED),
     };
     if (runs) {
         in.phase = PHASE_RUNNING;
@@ -142,6 +143,7 @@ static void restore_numbers(struct session_core *core, const struct session_reco
     core->created_ms = head->created_ms;
     core->last_run = head->last_run;
     core->last_receipt_sequence = head->last_receipt_sequence;
+    core->failure = head->failure;
     core->generation = head->binding.generation;
     core->wake = true; /* what waits is looked at */
 }
@@ -188,6 +190,7 @@ enum mk_err session_restore(struct session **out, const struct mk_mem *mem, stru
         goto fail;
     }
     session->stage.durable = false; /* nothing is staged by restoring */
+    session->restored = true;
     *out = session;
     return MK_ERR_OK;
 fail:
@@ -355,6 +358,8 @@ static void rebound(const struct turn_of *turn)
         return;
     session_rebind(turn, &before);
     session_recover_run(turn);
+    if (session->core.machine.stop_deferred && !session->core.run.id.bytes)
+        session_finish_stop(turn); /* it waited for a turn that ended with its node */
 }
 
 static void forget(const struct turn_of *turn, enum fact_kind kind, const struct mk_id *name)
@@ -370,11 +375,12 @@ static void trimmed(const struct turn_of *turn, const struct session_trim *trim)
     struct session_core *core = &turn->session->core;
     if (trim->up_to_ms > core->horizon_ms)
         core->horizon_ms = trim->up_to_ms;
-    core->terminal_count -= core->terminal_count > 0;
+    core->terminal_count -= trim->input.bytes && core->terminal_count > 0;
     turn->session->stage.durable = true;
     forget(turn, FACT_INPUT, &trim->input);
     forget(turn, FACT_KEY, &trim->idem);
     forget(turn, FACT_RECEIPT, &trim->receipt);
+    forget(turn, FACT_COMMAND, &trim->command);
 }
 
 /* The next owner would not know of it: it must not vanish without a word (L18). */
@@ -396,6 +402,8 @@ static void ticked(const struct turn_of *turn)
     struct session_core *core = &turn->session->core;
     if (core->leaving.re.bytes && core->run.id.bytes && turn->ctx->now_ms >= core->leaving.until_ms)
         session_run_cancelled(turn); /* L8: the grace is over */
+    if (core->service.run.bytes && turn->ctx->now_ms >= core->service.until_ms)
+        session_service_expired(turn);
 }
 
 static void dispatch(const struct turn_of *turn, const struct session_event *event)
@@ -459,6 +467,7 @@ void session_apply(struct session *session, const struct session_ctx *ctx, const
     }
     session->held = ctx->hold_runs;
     session->fence = ctx->fence;
+    session->event_ms = ctx->store_ms;
     stage->minted = 0;
     dispatch(&turn, event);
     if (!stage->wants && !stage->failed)
@@ -479,6 +488,8 @@ void session_commit(struct session *session)
         if (entry->dirty)
             ledger_edit(&core->ledger, session->mem, entry->seq)->dirty = false; /* shared with nobody any more */
     }
+    session->waiting = session_waits(session);
+    session->restored = false;
 }
 
 void session_undo(struct session *session)
@@ -541,6 +552,7 @@ void session_record_of(const struct session *session, uint64_t store_ms, uint64_
         .updated_ms = store_ms,
         .last_run = core->last_run,
         .last_receipt_sequence = core->last_receipt_sequence,
+        .failure = core->failure,
         .run = core->run.id.bytes ? &core->run : NULL,
         .active = active,
         .active_count = count,
@@ -563,6 +575,7 @@ void input_record_of(const struct entry *entry, struct input_record *out)
         .last_boundary_sequence = entry->boundary_sequence,
         .resume_pending = entry->policy.execution == EXECUTION_RESUME_PENDING,
         .admitted_while_running = entry->admitted_while_running,
+        .silent = entry->silent,
         .admitted_ms = entry->admitted_ms,
         .deadline_at_ms = entry->deadline_at_ms,
     };
@@ -581,6 +594,8 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
     uint64_t due = UINT64_MAX, selected[RUN_INPUTS_MAX];
     if (core->leaving.re.bytes)
         due = core->leaving.until_ms;
+    if (core->service.run.bytes)
+        due = sooner(due, core->service.until_ms);
     if (core->wake && !session->held && session_can_run(session) && ledger_select(&core->ledger, selected))
         due = sooner(due, core->not_before_ms > now_ms ? core->not_before_ms : now_ms);
     for (size_t i = 0; i < core->ledger.count; i++) {
@@ -591,9 +606,14 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
     return due;
 }
 
+struct span session_run(const struct session *session)
+{
+    return id_span(&session->core.machine.current_run);
+}
+
 bool session_idle(const struct session *session)
 {
     const struct session_core *core = &session->core;
-    return !session->stage.open && !core->run.id.bytes && !core->ledger.count && !core->leaving.re.bytes &&
+    return !session->stage.open && !session_run(session).bytes && !core->ledger.count && !core->leaving.re.bytes &&
            !core->intent_count;
 }

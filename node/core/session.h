@@ -27,6 +27,8 @@ struct session_ctx {
     struct span node;
     bool hold_runs;                                       /* the partition is being given away: no run is selected */
     bool auto_register;                                   /* a valid input creates the session */
+    bool storeless;                                       /* nothing outlives the node: no record is retained */
+    uint64_t owned_since_ms;                              /* store time: since when the partition is this node's */
     bool (*executor_known)(void *self, struct span name); /* "" or absent: the default one */
     void *self;
 };
@@ -55,6 +57,7 @@ struct fact_write {
     struct fact_write *next;
     bool condition;
     bool forget; /* the name is to be deleted */
+    bool memo;   /* no event names it: the outbox gets a memo, for retention */
     struct mk_id name;
     struct fact_record record;
     struct mk_blob *hold;            /* keeps record.bytes alive, or NULL */
@@ -82,6 +85,9 @@ struct staged_event {
     struct mk_id run, epoch, input, aggregate, idem;
     struct mk_id waiters[WAITERS_MAX]; /* re/<client> addresses */
     size_t waiter_count;
+    struct admitted *dead; /* a completion: the input that becomes a dead letter with it; kept. NULL: none does */
+    enum abandon_reason dead_why;
+    uint64_t dead_attempts;
     struct mk_blob *bytes; /* the encoded message, set once by the driver when it encodes the commit */
 };
 
@@ -135,6 +141,13 @@ struct leaving {
     uint64_t until_ms; /* by the node's clock: after it, the run is given up */
 };
 
+/* A turn that a service outside owns (StartConversationRun): the session is Running, and nothing is executed. Not
+ * durable: it ends with its node. */
+struct service_turn {
+    struct mk_id run;  /* absent: none */
+    uint64_t until_ms; /* by the node's clock: after it, the turn is given up */
+};
+
 /* What session_undo goes back over: everything that an event may change. */
 struct session_core {
     struct machine machine;
@@ -144,11 +157,12 @@ struct session_core {
     bool wake;             /* a wake is pending: the lanes are to be looked at */
     struct run_record run; /* the current run; id absent: none */
     bool run_ordered;      /* the executor has been told (only after a commit) */
-    bool run_cancelled;    /* somebody asked the current run to end */
     bool recovery_owed;    /* its run is to start again, and the partition was being given away */
     bool retained;         /* unregistered while Retired or Stopped: nobody sees it until it is registered again */
     struct leaving leaving;
-    uint64_t not_before_ms; /* backoff: no run starts before this, by the node's clock */
+    struct service_turn service;   /* never beside `run` */
+    struct failure_record failure; /* the last one */
+    uint64_t not_before_ms;        /* backoff: no run starts before this, by the node's clock */
     uint64_t next_event;
     uint64_t terminal_count, horizon_ms, created_ms;
     struct mk_id last_run;
@@ -157,6 +171,28 @@ struct session_core {
     struct mk_id intents[SILENT_INTENTS_MAX];
     size_t intent_count;
     uint64_t generation;
+};
+
+/* What a session waits for (`why`). */
+enum wait {
+    WAIT_NOTHING,
+    WAIT_EXECUTOR,     /* an executor to attach */
+    WAIT_RUN,          /* the end of its run */
+    WAIT_SERVICE_TURN, /* the end of a service's turn */
+    WAIT_BACKOFF,      /* the time of the next attempt */
+    WAIT_HANDOVER,     /* the next owner of its partition */
+    WAIT_UNREGISTER,   /* its run, to be unregistered then */
+    WAIT_STOP,         /* its run, to be stopped then */
+    WAIT_WAKE,         /* somebody to wake it: its inputs asked not to */
+    WAIT_COUNT
+};
+
+struct waiting {
+    enum wait what;
+    struct mk_id run;
+    uint64_t attempt;
+    uint64_t since_ms; /* store time */
+    bool exact;        /* else it was so already when the session came into this memory */
 };
 
 struct session {
@@ -171,6 +207,9 @@ struct session {
     bool held;               /* the partition is being given away: work that could run is left to the next owner */
     struct mk_id taken_back; /* a run that was cancelled for that reason: not by anybody's wish */
     uint64_t fence;          /* of the event that was applied last */
+    struct waiting waiting;  /* as of the last commit */
+    uint64_t event_ms;       /* store time of the event that was applied last */
+    bool restored;           /* from its records, and nothing was committed since */
     const char *fault;       /* an event broke an invariant half-way, if only for a moment; NULL: none did */
 };
 
@@ -200,20 +239,21 @@ struct run_done {
     struct span message;
 };
 
-/* The names under which an input that ended before `up_to_ms` (store time) is remembered; absent ones have no bytes. */
+/* The names under which an input that ended, or a command that was done, before `up_to_ms` (store time) is remembered;
+ * absent ones have no bytes. */
 struct session_trim {
     uint64_t up_to_ms;
-    struct mk_id input, idem, receipt;
+    struct mk_id input, idem, receipt, command;
 };
 
 enum session_event_type {
     EV_SESSION_INPUT,    /* input */
-    EV_SESSION_COMMAND,  /* command: every op of a session but `events`, which the node answers */
+    EV_SESSION_COMMAND,  /* command: every op of a session but `events` and `dead`, which the node answers */
     EV_SESSION_RUN_DONE, /* done; for another run or attempt than the current one: ignored */
     EV_SESSION_TICK,     /* backoff or a deadline is due */
     EV_SESSION_REBIND, /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
     EV_SESSION_PART,   /* the partition leaves this node: what is not durable ends here, and says so */
-    EV_SESSION_TRIM    /* trim: what is remembered of an old input is forgotten (rule 8) */
+    EV_SESSION_TRIM    /* trim: what is remembered of an old input or command is forgotten (rule 8) */
 };
 
 struct session_event {
@@ -263,6 +303,9 @@ void input_record_of(const struct entry *entry, struct input_record *out);
 
 /* When to send EV_SESSION_TICK, by the node's clock; UINT64_MAX: never. store_ms maps deadlines to it. */
 uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t store_ms);
+
+/* The run that goes on, an executor's or a service's; absent: none. */
+struct span session_run(const struct session *session);
 
 /* Nothing runs, waits or is staged: it may leave memory. */
 bool session_idle(const struct session *session);

@@ -369,7 +369,7 @@ static bool machine_accepts(const struct turn_of *turn, const struct mk_input *i
 }
 
 static struct entry *enter(const struct turn_of *turn, const struct mk_input *input, const struct policy *policy,
-                           bool running)
+                           bool running, bool silent)
 {
     struct session *session = turn->session;
     struct admitted *copy = input_copy(session->mem, input);
@@ -380,6 +380,7 @@ static struct entry *enter(const struct turn_of *turn, const struct mk_input *in
         return NULL;
     }
     entry->admitted_while_running = running;
+    entry->silent = silent;
     entry->admitted_ms = turn->ctx->store_ms;
     entry->deadline_at_ms = input->deadline_ms ? turn->ctx->store_ms + input->deadline_ms : 0;
     if (entry_is_durable(entry)) {
@@ -416,7 +417,7 @@ static bool made_ready(const struct turn_of *turn, const struct mk_input *input)
     const struct session_core *core = &turn->session->core;
     if (!session_known(turn->session))
         return session_bring_up(turn, input->executor);
-    if (core->attached || !turn->ctx->auto_register || core->machine.phase != PHASE_IDLE)
+    if (core->attached || !turn->ctx->auto_register)
         return true;
     return session_bind(turn) && session_attach(turn, core->executor.bytes ? SPAN_LIT("") : input->executor);
 }
@@ -431,12 +432,13 @@ static void accept(const struct turn_of *turn, const struct mk_input *input)
     if (session->core.ledger.next_admission == 1 && !session->core.executor.bytes)
         id_set(&session->core.executor, input->executor); /* `register` left it open: the first input says */
     bool running = session->core.machine.phase == PHASE_RUNNING;
-    struct policy policy = policy_of(input, running, running, silenced(session, input));
+    bool silent = silenced(session, input);
+    struct policy policy = policy_of(input, running, running, silent);
     if (!machine_accepts(turn, input, &policy)) {
         reject(turn, input, MK_ERR_VALIDATION_FAILED, false, "the machine refuses the input");
         return;
     }
-    struct entry *entry = enter(turn, input, &policy, running);
+    struct entry *entry = enter(turn, input, &policy, running, silent);
     if (entry)
         accepted(turn, input, entry);
 }

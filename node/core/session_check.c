@@ -33,8 +33,11 @@ static struct survey survey(const struct session_core *core, bool may_run)
 /* A run's inputs are staged, in its order, and no others are. */
 static const char *run_broken(const struct session_core *core, size_t staged)
 {
-    if (!span_equal(id_span(&core->run.id), id_span(&core->machine.current_run)))
+    const struct mk_id *run = core->service.run.bytes ? &core->service.run : &core->run.id;
+    if (!span_equal(id_span(run), id_span(&core->machine.current_run)))
         return "the run record and the machine name different runs";
+    if (core->service.run.bytes && core->run.id.bytes)
+        return "two runs at once";
     if (staged != core->run.input_count)
         return "staged inputs outside the run";
     for (size_t i = 0; i < core->run.input_count; i++) {

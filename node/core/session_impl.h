@@ -88,10 +88,25 @@ void session_roll_back(const struct turn_of *turn);
 /* The machine has left the run behind (reset, destroy, stop): the executor is told to end it. */
 void session_drop_run(const struct turn_of *turn);
 void session_recover_run(const struct turn_of *turn); /* after a rebind: the same run again */
+/* The machine has returned to where a run began: what waited for that is done. */
+void session_after_run(const struct turn_of *turn, const struct machine_effects *fx);
 void session_finish_stop(const struct turn_of *turn); /* the executor is gone: RuntimeExecutorExited and what follows */
 bool session_can_run(const struct session *session);  /* the machine admits a run, and an executor is there */
 void session_expire(const struct turn_of *turn);
 void session_settle(const struct turn_of *turn); /* starts the next run, if one can start */
+
+/* --- session_service.c: turns that a service outside owns --- */
+
+void session_service_cancelled(const struct turn_of *turn); /* a turn is going on, and is to end */
+void session_service_expired(const struct turn_of *turn);   /* the same: its time is up */
+
+/* --- session_why.c --- */
+
+struct waiting session_waits(const struct session *session); /* for what, since when; as the session stands */
+/* Kept in the head, for `why`. The message is shortened. */
+void session_note_failure(const struct turn_of *turn, struct span run, enum mk_err error, struct span message,
+                          bool will_retry);
+void session_why(const struct turn_of *turn, const struct mk_command *command);
 
 /* --- session_command.c, session_query.c --- */
 

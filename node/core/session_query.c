@@ -7,6 +7,13 @@
 static void put_run(struct mk_doc *doc, const struct session_core *core)
 {
     doc_key(doc, "run");
+    if (core->service.run.bytes) {
+        doc_map(doc);
+        doc_put_text(doc, "id", id_span(&core->service.run));
+        doc_put_bool(doc, "service", true);
+        doc_end(doc);
+        return;
+    }
     if (!core->run.id.bytes) {
         doc_nil(doc);
         return;
@@ -235,6 +242,31 @@ static void query_transcript_edit(const struct turn_of *turn, const struct mk_co
                      span_of(machine_has_effect(&fx, FX_DENIED_BUSY) ? "denied_busy" : "admissible"));
 }
 
+static void answer_yes_or_no(const struct turn_of *turn, const struct mk_command *command, const char *what, bool yes)
+{
+    struct answer *answer = answer_ok(turn, command);
+    if (answer)
+        doc_put_bool(answer->data, what, yes);
+}
+
+static void query_contains_session(const struct turn_of *turn, const struct mk_command *command)
+{
+    answer_yes_or_no(turn, command, "contains", session_known(turn->session));
+}
+
+static void query_session_has_executor(const struct turn_of *turn, const struct mk_command *command)
+{
+    const struct session *session = turn->session;
+    bool active = session->core.machine.registration == REGISTRATION_ACTIVE;
+    answer_yes_or_no(turn, command, "has_executor", session_known(session) && active);
+}
+
+/* Nothing of comms is here: no session has a peer-ingress owner. */
+static void query_session_has_comms(const struct turn_of *turn, const struct mk_command *command)
+{
+    answer_yes_or_no(turn, command, "has_comms", false);
+}
+
 struct query {
     void (*answer)(const struct turn_of *turn, const struct mk_command *command);
     enum mk_err unknown; /* OK: it answers an unknown session itself */
@@ -250,9 +282,13 @@ void session_query(const struct turn_of *turn, const struct mk_command *command)
         [MK_OP_OUTCOME] = {query_outcome, MK_ERR_OK},
         [MK_OP_RECEIPT] = {query_receipt, MK_ERR_NOT_FOUND},
         [MK_OP_TRANSCRIPT_EDIT] = {query_transcript_edit, MK_ERR_NOT_READY},
+        [MK_OP_CONTAINS_SESSION] = {query_contains_session, MK_ERR_OK},
+        [MK_OP_SESSION_HAS_EXECUTOR] = {query_session_has_executor, MK_ERR_OK},
+        [MK_OP_SESSION_HAS_COMMS] = {query_session_has_comms, MK_ERR_NOT_READY},
+        [MK_OP_WHY] = {session_why, MK_ERR_NOT_FOUND},
     };
     const struct query *query = &queries[command->op];
-    if (!query->answer) /* a node's operation, or `events`, which the node answers */
+    if (!query->answer) /* a node's operation, or one that the node answers */
         answer_error(turn, command, MK_ERR_UNKNOWN_OP);
     else if (!session_known(turn->session) && query->unknown)
         answer_error(turn, command, query->unknown);

@@ -28,6 +28,16 @@ static void fill_completion(struct staged_event *event, const struct entry *entr
         out->aggregate = id_span(&event->aggregate);
 }
 
+/* It goes into the dead letters in the commit that publishes its completion. */
+static void bury(const struct entry *entry, const struct ending *ending, struct staged_event *event)
+{
+    if (ending->phase != INPUT_ABANDONED || !abandon_leaves_letter(ending->reason))
+        return;
+    event->dead = input_keep(entry->input);
+    event->dead_why = ending->reason;
+    event->dead_attempts = entry->attempts;
+}
+
 /* What is remembered of the input from now on. A fact of this same stage is replaced in its place: the store must find
  * one value, and the condition is that of the admission. */
 static void remember_end(const struct turn_of *turn, const struct entry *entry, const struct ending *ending,
@@ -85,6 +95,7 @@ void session_end_input(const struct turn_of *turn, uint64_t seq, const struct en
         return;
     }
     fill_completion(event, entry, ending);
+    bury(entry, ending, event);
     remember_end(turn, entry, ending, event);
     if (!entry_is_durable(entry) && entry->input->input.idem.bytes)
         remember_key(turn, entry);
@@ -160,7 +171,6 @@ static void order_start(const struct turn_of *turn)
 {
     struct session *session = turn->session;
     session->core.run_ordered = false;
-    session->core.run_cancelled = false;
     session->stage.order.start = true;
     session->stage.durable = true;
     say_started(turn);
@@ -182,6 +192,7 @@ static void start_run(const struct turn_of *turn, size_t count)
     core->run.id = in.run;
     core->run.attempt = 1;
     core->run.deaths = 0;
+    core->run.cancelled = false;
     core->run.input_count = count;
     core->wake = false;
     core->not_before_ms = 0;
@@ -223,7 +234,6 @@ static void clear_run(const struct turn_of *turn)
     struct session *session = turn->session;
     memset(&session->core.run, 0, sizeof session->core.run);
     session->core.run_ordered = false;
-    session->core.run_cancelled = false;
     session->core.recovery_owed = false;
     session->stage.order.start = false; /* it was selected in this very stage: nobody was told */
     session->stage.durable = true;
@@ -232,6 +242,7 @@ static void clear_run(const struct turn_of *turn)
 void session_drop_run(const struct turn_of *turn)
 {
     struct session *session = turn->session;
+    memset(&session->core.service, 0, sizeof session->core.service);
     if (!session->core.run.id.bytes)
         return;
     if (session->core.run_ordered) {
@@ -255,7 +266,7 @@ void session_finish_stop(const struct turn_of *turn)
 }
 
 /* The machine has returned to where the run began; now what waited for that. */
-static void after_run(const struct turn_of *turn, const struct machine_effects *fx)
+void session_after_run(const struct turn_of *turn, const struct machine_effects *fx)
 {
     struct session *session = turn->session;
     session->core.wake = true;
@@ -276,7 +287,7 @@ void session_run_cancelled(const struct turn_of *turn)
     clear_run(turn);
     for (size_t i = 0; i < run.input_count && !session->stage.failed; i++)
         session_end_input(turn, run.inputs[i], &ending);
-    after_run(turn, &fx);
+    session_after_run(turn, &fx);
 }
 
 static void requeue(const struct turn_of *turn, uint64_t seq, size_t together, bool failed)
@@ -297,7 +308,7 @@ void session_roll_back(const struct turn_of *turn)
     clear_run(turn);
     for (size_t i = 0; i < run.input_count; i++)
         requeue(turn, run.inputs[i], run.input_count, false);
-    after_run(turn, &fx);
+    session_after_run(turn, &fx);
 }
 
 /* --- it succeeded --- */
@@ -413,7 +424,7 @@ static void succeeded(const struct turn_of *turn, const struct run_done *done)
     say_executor_events(turn, done);
     write_receipt(turn, &run, &receipt);
     consume(turn, &run, done, &receipt);
-    after_run(turn, &fx);
+    session_after_run(turn, &fx);
 }
 
 /* --- it failed --- */
@@ -482,13 +493,14 @@ static void failed(const struct turn_of *turn, const struct run_done *done)
     session_step(session, IN_FAIL, &fx);
     clear_run(turn);
     say_failed(turn, &run, &ending, will_retry);
+    session_note_failure(turn, id_span(&run.id), ending.error, ending.message, will_retry);
     for (size_t i = 0; will_retry && i < run.input_count; i++)
         requeue(turn, run.inputs[i], run.input_count, true);
     if (will_retry)
         core->not_before_ms = turn->ctx->now_ms + backoff_ms(attempts);
     else
         session_end_input(turn, run.inputs[0], &ending);
-    after_run(turn, &fx);
+    session_after_run(turn, &fx);
 }
 
 void session_run_done(const struct turn_of *turn, const struct run_done *done)
@@ -504,7 +516,7 @@ void session_run_done(const struct turn_of *turn, const struct run_done *done)
         succeeded(turn, done);
         break;
     case RUN_CANCELLED:
-        if (span_equal(id_span(&core->run.id), id_span(&turn->session->taken_back)) && !core->run_cancelled)
+        if (span_equal(id_span(&core->run.id), id_span(&turn->session->taken_back)) && !core->run.cancelled)
             session_roll_back(turn); /* the hand-over cancelled it: no attempt (rule 4) */
         else
             session_run_cancelled(turn);
@@ -547,10 +559,11 @@ static void give_up(const struct turn_of *turn, uint64_t seq)
         .error = MK_ERR_EXECUTOR_FAILED,
         .message = SPAN_LIT("its node died again and again while it ran"),
     };
+    session_note_failure(turn, id_span(&turn->session->core.run.id), ending.error, ending.message, false);
     session_step(turn->session, IN_ROLLBACK_RUN, &fx);
     clear_run(turn);
     session_end_input(turn, seq, &ending);
-    after_run(turn, &fx);
+    session_after_run(turn, &fx);
 }
 
 /* The same run, the same inputs in the same order, a higher attempt (P6): until too many nodes died of it, rule 4. */
@@ -559,6 +572,10 @@ void session_recover_run(const struct turn_of *turn)
     struct session *session = turn->session;
     struct run_record *run = &session->core.run;
     session->core.recovery_owed = run->id.bytes && turn->ctx->hold_runs;
+    if (run->id.bytes && run->cancelled) {
+        session_run_cancelled(turn); /* as was answered; nobody executes it */
+        return;
+    }
     if (!run->id.bytes || turn->ctx->hold_runs)
         return;
     const struct entry *first = ledger_by_seq(&session->core.ledger, run->inputs[0]);

@@ -369,5 +369,6 @@ void slot_remove(struct slot_table *table, struct slot *slot)
     queued_list_free(table->mem, &slot->queue);
     queued_list_free(table->mem, &slot->applied);
     session_free(slot->session);
+    blob_release(slot->fault);
     mem_free(table->mem, slot);
 }

@@ -34,7 +34,8 @@ struct slot {
     struct mk_session_id id;
     uint32_t partition;
     enum slot_state state;
-    enum mk_err trouble;        /* why it is quarantined */
+    enum mk_err trouble;        /* why it is quarantined ... */
+    struct mk_blob *fault;      /* ... and the sentence; NULL: there was no memory for it */
     struct session *session;    /* NULL while loading and in quarantine */
     uint64_t call;              /* LOADING, READING: the call that will answer; 0: not asked yet */
     bool asking;                /* in the node's list of slots to be asked for */

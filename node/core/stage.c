@@ -60,6 +60,7 @@ void staged_event_free(const struct mk_mem *mem, struct staged_event *event)
     doc_free(event->data);
     blob_release(event->result);
     blob_release(event->text);
+    input_release(event->dead);
     blob_release(event->bytes);
     mem_free(mem, event);
 }

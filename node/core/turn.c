@@ -18,6 +18,8 @@ static struct session_ctx context(struct node *node, const struct slot *slot)
         .fence = partition_at(node, slot->partition)->fence,
         .node = id_span(&node->config.node),
         .auto_register = node->config.auto_register,
+        .storeless = node->config.storeless,
+        .owned_since_ms = partition_at(node, slot->partition)->owned_since_ms,
         .hold_runs = partition_at(node, slot->partition)->state >= PARTITION_FINISHING,
         .executor_known = node->config.executor_known,
         .self = node->config.self,
@@ -87,6 +89,9 @@ static void refuse(struct node *node, const struct slot *slot, const struct sess
         return;
     id_set(&answer->to, to);
     id_set(&answer->re, event->input ? event->input->h.id : event->command->h.id);
+    /* Of a session in quarantine also the fault itself. */
+    bool fault = slot->fault && why == slot->trouble;
+    struct span text = fault ? answer_text(answer, blob_span(slot->fault)) : span_of(mk_err_text(why));
     if (event->input) {
         answer->type = ANSWER_ADMISSION;
         answer->as.admission =
@@ -94,12 +99,13 @@ static void refuse(struct node *node, const struct slot *slot, const struct sess
         answer->as.admission.re = id_span(&answer->re);
         answer->as.admission.session = session_id_span(&slot->id);
         answer->as.admission.final = mk_err_final(why);
+        answer->as.admission.detail = text;
     } else {
         answer->type = ANSWER_RESULT;
         answer->as.result = (struct mk_result){.error = why, .final = mk_err_final(why)};
         answer->as.result.re = id_span(&answer->re);
         answer->as.result.session = session_id_span(&slot->id);
-        answer->as.result.message = span_of(mk_err_text(why));
+        answer->as.result.message = text;
     }
     answer_now(node, answer, partition_at(node, slot->partition));
 }
@@ -200,6 +206,7 @@ void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, cons
     end_run(node, slot);
     slot->state = SLOT_QUARANTINED;
     slot->trouble = why == MK_ERR_UNSUPPORTED_VERSION ? why : MK_ERR_QUARANTINED;
+    slot->fault = blob_new(node->mem, span_of(text));
     session_free(slot->session);
     slot->session = NULL;
     slot_due(&node->slots, slot, UINT64_MAX);
@@ -257,10 +264,12 @@ static void update_due(struct node *node, struct slot *slot)
 
 static bool is_replay(const struct queued *queued)
 {
-    return queued && queued->type == EV_SESSION_COMMAND && queued->command->op == MK_OP_EVENTS;
+    return queued && queued->type == EV_SESSION_COMMAND &&
+           (queued->command->op == MK_OP_EVENTS || queued->command->op == MK_OP_DEAD);
 }
 
-/* `events` is answered from the outbox, which knows what is committed. It waits while something is staged: false. */
+/* `events` and `dead` are answered from the store, which knows what is committed. They wait while something is staged:
+ * false. */
 static bool take_replay(struct node *node, struct slot *slot)
 {
     if (slot->applied.first)
@@ -360,6 +369,13 @@ static void count_event(struct node *node, const struct staged_event *event)
         node->seen.runs_failed++;
 }
 
+/* An older commit may be confirmed behind a newer one. */
+static void spoke(struct partition *partition, uint64_t sequence)
+{
+    if (sequence > partition->spoken)
+        partition->spoken = sequence;
+}
+
 static void release_events(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence)
 {
     struct stage *stage = &slot->session->stage;
@@ -368,7 +384,7 @@ static void release_events(struct node *node, struct slot *slot, const struct pa
         stage->events = event->next;
         event->next = NULL;
         count_event(node, event);
-        partition_at(node, slot->partition)->spoken = sequence;
+        spoke(partition_at(node, slot->partition), sequence);
         struct node_effect *effect = emit(node, DO_PUBLISH);
         assert(effect); /* the published mark must not pass it: better to die, and be taken over */
         effect->partition = partition->id;
@@ -506,7 +522,7 @@ void slot_loaded(struct node *node, const struct node_event *event)
         slot_ask(node, slot);
         return;
     }
-    struct mk_note note = {""};
+    struct mk_note note = loaded->note;
     enum mk_err err = loaded->error;
     size_t bad_rows = 0;
     if (!err && loaded->exists)

@@ -14,6 +14,8 @@
 --   An outbox entry has the id <seq>-1 and is not added twice. Should a half-done commit of a former owner have left an entry
 --   of this number, it is deleted and ours gets the next id, <seq>-2. Nobody published it: `events` tells entries up to the
 --   stored sequence only.
+--   Dead letters are entries of their own, <seq>-1, <seq>-2...: of those that a half-done run of this very commit wrote, the rest
+--   is added; others of this number are leftovers too. Then the oldest letters go that are more than the bound given.
 
 local MAX = 9007199254740992 -- 2^53: above it numbers are not exact
 local CHUNK = 3000           -- values in one redis.call: Lua's stack holds 8,000
@@ -64,7 +66,7 @@ end
 -- Where each code goes: the key's place after the lease, and whether it sets or deletes.
 local HASH = {s = 2, S = 2, i = 3, I = 3, x = 4, X = 4, t = 5, T = 5}
 local SETS = {s = true, i = true, x = true, t = true}
-local OTHER = {['?'] = true, o = true, d = true, ['-'] = true}
+local OTHER = {['?'] = true, o = true, d = true, D = true, ['-'] = true}
 
 -- Reads the shape of one section: where its operations begin, and its conditions.
 local function read_section(part)
@@ -82,7 +84,7 @@ local function read_section(part)
             part.want[part.asked] = ARGV[a + 2]
         elseif not HASH[code] and not OTHER[code] then
             bad = bad or ('operation ' .. code .. ' is unknown')
-        elseif code == '-' and not string.find(ARGV[a + 2], '^%d+$') then
+        elseif (code == '-' or code == 'D') and not string.find(ARGV[a + 2], '^%d+$') then
             bad = bad or 'a trim without a number'
         end
     end
@@ -108,6 +110,7 @@ local function read_partition(p)
         read_section(part)
         count = count - 1
     end
+    part.id = string.format('%.0f', part.seq)
     part.cell = 'd' .. (part.seq % 8)
     part.cell_before = 'd' .. ((part.seq + 7) % 8)
     return part
@@ -176,8 +179,8 @@ local function gather(part)
     for k = 2, 5 do
         hashes[k] = {value = {}, order = {}, count = 0}
     end
-    part.hashes, part.events, part.dead = hashes, {}, {}
-    local events, dead = 0, 0
+    part.hashes, part.events, part.letters = hashes, {}, {}
+    local events = 0
     for index = 1, #part.sections do
         local section = part.sections[index]
         for a = section.first, section.skipped and 0 or section.last, 3 do
@@ -193,8 +196,9 @@ local function gather(part)
                 part.events[events + 1], part.events[events + 2] = field, value
                 events = events + 2
             elseif code == 'd' then
-                part.dead[dead + 1], part.dead[dead + 2] = field, value
-                dead = dead + 2
+                part.letters[#part.letters + 1] = {field, value}
+            elseif code == 'D' then
+                part.letters_most = value
             elseif code == '-' then
                 local upto = tonumber(value)
                 if not part.trim or upto > part.trim then
@@ -214,42 +218,57 @@ local function same(one, other)
     return #one == #other
 end
 
--- What to do with the entry of a stream: its id (none: there is nothing to add) and the leftovers to delete.
-local function place(part, key, list)
-    local where = {leftovers = {}}
-    if #list == 0 and not part.first then
-        return where
-    end
-    if #list > CHUNK then
-        bad = bad or 'more events in one partition than one entry holds'
-        return where
-    end
-    local seq = string.format('%.0f', part.seq)
-    local there = redis.call('XRANGE', key, seq .. '-0', '+')
+-- The entries of a stream that have this commit's number, and the last of their second numbers.
+local function entries_of(part, key)
+    local there = redis.call('XRANGE', key, part.id .. '-0', '+')
     local minor = 0
     for e = 1, #there do
-        local id, fields = there[e][1], there[e][2]
-        local major, n = string.match(id, '^(%d+)-(%d+)$')
-        if major ~= seq then
-            bad = bad or (key .. ' is ahead of its lease: it holds ' .. id)
-            return where
+        local major, n = string.match(there[e][1], '^(%d+)-(%d+)$')
+        if major ~= part.id then
+            bad = bad or (key .. ' is ahead of its lease: it holds ' .. there[e][1])
+            return {}, 0
         end
         minor = tonumber(n)
-        if e == #there and same(fields, list) then
-            return where
-        end
-        where.leftovers[e] = id
     end
-    if #list > 0 then
-        where.id = seq .. '-' .. string.format('%.0f', minor + 1)
+    return there, minor
+end
+
+-- How many of the lists, from the first, are the last entries already: written by a half-done run of this very commit.
+local function written(there, lists)
+    local count = #lists < #there and #lists or #there
+    while count > 0 do
+        local e = 1
+        while e <= count and same(there[#there - count + e][2], lists[e]) do
+            e = e + 1
+        end
+        if e > count then
+            return count
+        end
+        count = count - 1
+    end
+    return 0
+end
+
+-- What to do with a stream: which lists are still to be added as entries, behind which number, and the leftovers to delete.
+local function place(part, key, lists)
+    local where = {lists = lists, done = 0, minor = 0, leftovers = {}}
+    if #lists == 0 and not part.first then
+        return where
+    end
+    local there
+    there, where.minor = entries_of(part, key)
+    where.done = written(there, lists)
+    for e = 1, #there - where.done do
+        where.leftovers[e] = there[e][1]
     end
     return where
 end
 
 -- Adds before it deletes: an id that was given once cannot be given again.
-local function add(key, where, list)
-    if where.id then
-        redis.call('XADD', key, where.id, unpack(list))
+local function add(part, key, where)
+    for i = where.done + 1, #where.lists do
+        local id = part.id .. '-' .. string.format('%.0f', where.minor + i - where.done)
+        redis.call('XADD', key, id, unpack(where.lists[i]))
     end
     if #where.leftovers > 0 then
         redis.call('XDEL', key, unpack(where.leftovers))
@@ -278,8 +297,11 @@ local function write(part)
     for k = 2, 5 do
         write_hash(KEYS[key + k], part.hashes[k])
     end
-    add(KEYS[key + 6], part.event_place, part.events)
-    add(KEYS[key + 7], part.dead_place, part.dead)
+    add(part, KEYS[key + 6], part.event_place)
+    add(part, KEYS[key + 7], part.letter_place)
+    if part.letters_most then
+        redis.call('XTRIM', KEYS[key + 7], 'MAXLEN', '=', part.letters_most)
+    end
     if part.trim then
         -- What is not known to be published stays, whatever the caller says.
         local upto = part.trim < part.pub and part.trim or part.pub
@@ -290,8 +312,7 @@ local function write(part)
         skipped[i] = string.format('%.0f', part.skipped[i][1])
     end
     redis.call('HSET', KEYS[key + 1], 'pub', string.format('%.0f', part.pub), 'hor', string.format('%.0f', part.hor),
-        'bytes', string.format('%.0f', part.bytes), 'seq', string.format('%.0f', part.seq),
-        part.cell, part.digest .. ':' .. table.concat(skipped, ','))
+        'bytes', string.format('%.0f', part.bytes), 'seq', part.id, part.cell, part.digest .. ':' .. table.concat(skipped, ','))
     part.stored = part.seq
 end
 
@@ -317,8 +338,11 @@ for p = 1, count do
     part.status = compare(part)
     if part.status == 'held' then
         gather(part)
-        part.event_place = place(part, KEYS[part.key + 6], part.events)
-        part.dead_place = place(part, KEYS[part.key + 7], part.dead)
+        if #part.events > CHUNK then
+            bad = bad or 'more events in one partition than one entry holds'
+        end
+        part.event_place = place(part, KEYS[part.key + 6], #part.events > 0 and {part.events} or {})
+        part.letter_place = place(part, KEYS[part.key + 7], part.letters)
     end
     if bad then
         return {err = 'BADCALL commit: ' .. bad}

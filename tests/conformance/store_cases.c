@@ -301,6 +301,19 @@ static void store__events_come_page_by_page(void **state)
     free(c);
 }
 
+static void store__a_memo_is_told_with_all_events_and_with_no_sessions(void **state)
+{
+    struct store_client *c = begin(state);
+    store_claim(c, 0, "n1 i1", 60000);
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 1 d1 0 0 0 1 2 o /s memo o s event");
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 0 0 0 1 1 o /s alone");
+    expect(ask(c, SCRIPT_EVENTS, "0", "n1 i1 F0 '' 9 ''"), "held '' 1-1 /s memo 1-1 s event 2-1 /s alone");
+    expect(ask(c, SCRIPT_EVENTS, "0", "n1 i1 F0 '' 9 s"), "held '' 1-1 s event");
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 3 d3 2 0 0 1 1 - '' 2");
+    expect(ask(c, SCRIPT_EVENTS, "0", "n1 i1 F0 '' 9 ''"), "held ''");
+    free(c);
+}
+
 static void store__trimming_takes_what_was_published(void **state)
 {
     struct store_client *c = begin(state);
@@ -322,14 +335,48 @@ static void store__trimming_never_passes_the_published_mark(void **state)
     free(c);
 }
 
-static void store__dead_letters_do_not_stand_in_the_way(void **state)
+/* --- dead letters --- */
+
+static void store__dead_letters_are_told_one_by_one_to_the_owner(void **state)
 {
     struct store_client *c = begin(state);
     store_claim(c, 0, "n1 i1", 60000);
-    const char *twice = "n1 i1 F0 1 d1 0 0 0 1 3 d s record d s another o s event";
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 9 ''"), "held ''");
+    const char *twice = "n1 i1 F0 1 d1 0 0 0 2 4 d s one d s two o s event D '' 9 2 d r three D '' 9";
     expect(ask(c, SCRIPT_COMMIT, "0", twice), "held 1 F0 0 0");
     expect(ask(c, SCRIPT_COMMIT, "0", twice), "again 1 F0 0 0");
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 0 0 0 1 1 s s head");
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 3 d3 0 0 0 1 2 d s four D '' 9");
     expect(ask(c, SCRIPT_EVENTS, "0", "n1 i1 F0 '' 9 ''"), "held '' 1-1 s event");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 9 ''"), "held '' 1-1 s one 1-2 s two 1-3 r three 3-1 s four");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 2 ''"), "held 1-2 1-1 s one 1-2 s two");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 1-2 2 s"), "held 3-1 3-1 s four");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 3-1 2 s"), "held ''");
+    expect(store_ask_letters(c, 0, "n2 i1 F0 '' 9 ''"), "other ''");
+    free(c);
+}
+
+static void store__the_oldest_dead_letters_go_beyond_the_bound(void **state)
+{
+    struct store_client *c = begin(state);
+    store_claim(c, 0, "n1 i1", 60000);
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 1 d1 0 0 0 1 4 d s 1 d s 2 d s 3 D '' 4");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 9 ''"), "held '' 1-1 s 1 1-2 s 2 1-3 s 3");
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 0 0 0 1 4 d s 4 d s 5 d s 6 D '' 4");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 9 ''"), "held '' 1-3 s 3 2-1 s 4 2-2 s 5 2-3 s 6");
+    expect(ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 3 d3 0 0 0 1 1 D '' x"),
+           "refused BADCALL commit: a trim without a number");
+    free(c);
+}
+
+static void store__letters_of_a_skipped_section_are_not_kept(void **state)
+{
+    struct store_client *c = begin(state);
+    store_claim(c, 0, "n1 i1", 60000);
+    ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 1 d1 0 0 0 1 1 t s/i/a old");
+    expect(ask(c, SCRIPT_COMMIT, "0", "n1 i1 F0 2 d2 0 0 0 2 3 ? s/i/a new d s lost D '' 9 2 d r kept D '' 9"),
+           "held 2 F0 0 1 0 1 s/i/a old");
+    expect(store_ask_letters(c, 0, "n1 i1 F0 '' 9 ''"), "held '' 2-1 r kept");
     free(c);
 }
 
@@ -389,9 +436,12 @@ const struct CMUnitTest store_cases[] = {
     CASE(store__active_inputs_are_told_by_field),
     CASE(store__facts_are_told_to_the_owner_only),
     CASE(store__events_come_page_by_page),
+    CASE(store__a_memo_is_told_with_all_events_and_with_no_sessions),
     CASE(store__trimming_takes_what_was_published),
     CASE(store__trimming_never_passes_the_published_mark),
-    CASE(store__dead_letters_do_not_stand_in_the_way),
+    CASE(store__dead_letters_are_told_one_by_one_to_the_owner),
+    CASE(store__the_oldest_dead_letters_go_beyond_the_bound),
+    CASE(store__letters_of_a_skipped_section_are_not_kept),
     CASE(store__sessions_are_listed_page_by_page),
 };
 const size_t store_case_count = sizeof store_cases / sizeof *store_cases;

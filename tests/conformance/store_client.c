@@ -158,7 +158,7 @@ static struct span word(struct store_client *c, struct span text)
     return text;
 }
 
-const char *store_ask(struct store_client *c, enum script script, const char *partitions, const char *args)
+static struct words *words_of(struct store_client *c, const char *args)
 {
     struct words *words = calloc(1, sizeof *words);
     assert_non_null(words);
@@ -168,7 +168,35 @@ const char *store_ask(struct store_client *c, enum script script, const char *pa
             words->at[words->count++] = word(c, span_bytes(args, bytes));
         args += bytes + (args[bytes] == ' ');
     }
+    return words;
+}
+
+const char *store_ask(struct store_client *c, enum script script, const char *partitions, const char *args)
+{
+    struct words *words = words_of(c, args);
     const char *text = store_ask_spans(c, script, partitions, words->at, words->count);
+    free(words);
+    return text;
+}
+
+bool store_ask_cut(struct store_client *c, enum script script, const char *partitions, const char *args, size_t writes)
+{
+    struct span keys[512];
+    char names[512][KEY_BYTES];
+    struct words *words = words_of(c, args);
+    struct store_call call = {.script = script, .keys = keys, .args = words->at, .arg_count = words->count};
+    call.key_count = keys_of(c, script, partitions, keys, names);
+    bool died = c->bench->cut(c->bench->self, &call, writes);
+    free(words);
+    return died;
+}
+
+const char *store_ask_letters(struct store_client *c, uint32_t p, const char *args)
+{
+    char names[2][KEY_BYTES];
+    struct span keys[] = {store_key(c, p, 'l', names[0]), store_key(c, p, 'd', names[1])};
+    struct words *words = words_of(c, args);
+    const char *text = store_ask_keys(c, SCRIPT_EVENTS, keys, 2, words->at, words->count);
     free(words);
     return text;
 }

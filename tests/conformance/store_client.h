@@ -14,6 +14,9 @@
 struct store_bench {
     struct store_port port;
     void (*step)(void *self); /* lets replies come; returns soon, also when none came */
+    /* Executes the call's script on the store itself, where it ends with an error behind its nth write. False: it wrote
+     * less than that, and was done. */
+    bool (*cut)(void *self, const struct store_call *call, size_t writes);
     void *self;
     struct store_client *client; /* who gets the replies */
 };
@@ -45,6 +48,9 @@ void store_client_on_reply(void *user, uint64_t tag, const struct store_reply *r
  * reply as text: its items, or "refused ERROR", or "unknown". */
 const char *store_ask(struct store_client *c, enum script script, const char *partitions, const char *args);
 
+/* `events` of the dead letters of partition `p`. */
+const char *store_ask_letters(struct store_client *c, uint32_t p, const char *args);
+
 /* The same with arguments as they are. */
 const char *store_ask_spans(struct store_client *c, enum script script, const char *partitions, const struct span *args,
                             size_t count);
@@ -52,6 +58,9 @@ const char *store_ask_spans(struct store_client *c, enum script script, const ch
 /* The same with keys as they are. */
 const char *store_ask_keys(struct store_client *c, enum script script, const struct span *keys, size_t key_count,
                            const struct span *args, size_t count);
+
+/* The same call, cut off behind its nth write. False: it wrote less, and was done. */
+bool store_ask_cut(struct store_client *c, enum script script, const char *partitions, const char *args, size_t writes);
 
 /* The hash of members that this client has to itself. */
 struct span store_members_key(struct store_client *c);

@@ -27,6 +27,16 @@ static void step(void *self)
     store_memory_pump(f->store, store_client_on_reply, &f->bench);
 }
 
+static bool cut(void *self, const struct store_call *call, size_t writes)
+{
+    struct fixture *f = self;
+    struct store_reply reply;
+    script_host_die_after(store_memory_host(f->store), writes);
+    store_memory_execute(f->store, call, &reply);
+    script_host_die_after(store_memory_host(f->store), 0);
+    return reply.verdict != STORE_REPLIED;
+}
+
 static void fixture_init(struct fixture *f)
 {
     struct mk_note note = {""};
@@ -36,7 +46,7 @@ static void fixture_init(struct fixture *f)
     f->store = store_memory_new(&f->mem.mem, &clock, &note);
     if (!f->store)
         fail_msg("%s", note.text);
-    f->bench = (struct store_bench){.port = store_memory_port(f->store), .step = step, .self = f};
+    f->bench = (struct store_bench){.port = store_memory_port(f->store), .step = step, .cut = cut, .self = f};
 }
 
 static void fixture_fini(struct fixture *f)
@@ -66,9 +76,9 @@ static void dump(struct fixture *f, char *out, size_t room)
 static const char half[] = "n1 i1 F0 2 dig2 1 7 9 3 "
                            "6 ? s1/i/a rec t s1/i/a rec s s1 head1 i s1/1 row x s1 state o s1 event1 "
                            "3 ? s2/i/a rec s s2 head2 o s2 event2 "
-                           "6 T s3/i/a '' I s3/4 '' s s3 head3 o s3 event3 d s3 letter - '' 1";
+                           "8 T s3/i/a '' I s3/4 '' s s3 head3 o s3 event3 d s3 letter d s3 other D '' 9 - '' 1";
 
-#define WRITES 10 /* HSET s i x t, HDEL i t, XADD o d, XTRIM o, HSET l */
+#define WRITES 12 /* HSET s i x t, HDEL i t, XADD o d d, XTRIM d o, HSET l */
 
 static struct store_client *before_half(struct fixture *f)
 {
@@ -132,6 +142,9 @@ static void store_memory__what_a_former_owner_left_half_done_is_not_published(vo
         const char *events = store_ask(c, SCRIPT_EVENTS, "0", "n2 i2 F0 '' 9 ''");
         assert_null(strstr(events, "event1"));
         assert_non_null(strstr(events, "s9 mine"));
+        const char *letters = store_ask_letters(c, 0, "n2 i2 F0 '' 9 ''");
+        assert_null(strstr(letters, "s3"));
+        assert_non_null(strstr(letters, "s9 letter"));
         free(c);
         fixture_fini(&f);
     }

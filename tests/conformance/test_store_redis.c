@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "redis/lua_text.h"
 #include "redis/store_memory.h"
 #include "redis/store_redis.h"
 #include "tests/conformance/redis_server.h"
@@ -67,6 +68,58 @@ static void await(struct fixture *f, const bool *flag, bool wanted)
         fail_msg("not in time; the store says '%s'", store_redis_why(f->store));
 }
 
+/* --- a script that is cut off --- */
+
+/* Before the shipped text: a redis.call that counts writes, and raises an error behind the last one that it allows. */
+static const char counting[] = "local REAL, LEFT = redis, %zu "
+                               "local WRITES = {HSET = 1, HDEL = 1, XADD = 1, XDEL = 1, XTRIM = 1} "
+                               "local redis = {call = function(...) "
+                               "local reply = REAL.call(...) "
+                               "if WRITES[(...)] then LEFT = LEFT - 1 if LEFT == 0 then error('cut off') end end "
+                               "return reply end} ";
+
+struct cut_answer {
+    bool answered, replied;
+};
+
+static void on_cut(void *user, const struct store_reply *answer)
+{
+    *(struct cut_answer *)user = (struct cut_answer){true, answer->verdict == STORE_REPLIED};
+}
+
+static const char *text_of(enum script script)
+{
+    size_t i = 0;
+    while (strcmp(lua_texts[i].name, script_name(script)) != 0)
+        i++;
+    return lua_texts[i].text;
+}
+
+static bool cut(void *self, const struct store_call *call, size_t writes)
+{
+    struct fixture *f = self;
+    struct cut_answer answer = {false, false};
+    size_t room = sizeof counting + 24 + strlen(text_of(call->script)), count = 0;
+    char *text = malloc(room), keys[24];
+    struct span *words = calloc(3 + call->key_count + call->arg_count, sizeof *words);
+    assert_true(text && words);
+    snprintf(text, room, counting, writes);
+    strcat(text, text_of(call->script));
+    snprintf(keys, sizeof keys, "%zu", call->key_count);
+    words[count++] = SPAN_LIT("EVAL");
+    words[count++] = span_of(text);
+    words[count++] = span_of(keys);
+    for (size_t i = 0; i < call->key_count; i++)
+        words[count++] = call->keys[i];
+    for (size_t i = 0; i < call->arg_count; i++)
+        words[count++] = call->args[i];
+    assert_true(store_redis_command(f->store, words, count, on_cut, &answer));
+    await(f, &answer.answered, true);
+    free(words);
+    free(text);
+    return !answer.replied;
+}
+
 static void open_store(struct fixture *f, const struct store_redis_options *given)
 {
     struct mk_note note = {""};
@@ -80,7 +133,7 @@ static void open_store(struct fixture *f, const struct store_redis_options *give
     f->store = store_redis_open(&f->loop, &f->mem.mem, &options, &note);
     if (!f->store)
         fail_msg("%s", note.text);
-    f->bench = (struct store_bench){.port = store_redis_port(f->store), .step = step, .self = f};
+    f->bench = (struct store_bench){.port = store_redis_port(f->store), .step = step, .cut = cut, .self = f};
 }
 
 static void close_store(struct fixture *f)
@@ -311,12 +364,13 @@ static unsigned chance(uint64_t *seed, unsigned below)
 
 static size_t add_op(char *at, size_t room, uint64_t *seed)
 {
-    static const char codes[] = "??sSiIxXtTod-";
+    static const char codes[] = "??sSiIxXtTodD-";
     char code = codes[chance(seed, sizeof codes - 1)];
     unsigned session = chance(seed, 3), name = chance(seed, 4), value = chance(seed, 3);
     switch (code) {
     case '-':
-        return (size_t)snprintf(at, room, " - '' %u", name);
+    case 'D':
+        return (size_t)snprintf(at, room, " %c '' %u", code, name);
     case 'o':
     case 'd':
     case 's':

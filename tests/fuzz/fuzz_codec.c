@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/letter.h"
 #include "codec/message.h"
 #include "codec/record.h"
 #include "codec/scan.h"
@@ -358,6 +359,38 @@ static bool record_fact(struct span bytes, struct buf *out)
     return true;
 }
 
+static bool record_memo(struct span bytes, struct buf *out)
+{
+    struct memo_record record;
+    if (memo_record_read(bytes, &record, NULL))
+        return false;
+    memo_record_pack(out, &record);
+    return true;
+}
+
+static bool record_letter(struct span bytes, struct buf *out)
+{
+    struct letter_record letter;
+    struct mk_id id;
+    if (letter_record_read(bytes, &letter, NULL))
+        return false;
+    letter_record_pack(out, &letter);
+    MUST(!letter_redriven_id(letter.input.h.id, &id) || id.bytes > letter.input.h.id.bytes ||
+         !span_equal(id_span(&id), letter.input.h.id));
+    return true;
+}
+
+static void read_letters(struct span bytes)
+{
+    struct letters_page page;
+    struct span item;
+    if (letters_open(bytes, &page, NULL))
+        return;
+    while (letters_next(&page, &item))
+        MUST(item.at >= bytes.at && item.at + item.bytes <= bytes.at + bytes.bytes);
+    MUST(page.left == 0); /* it was scanned: every item is whole */
+}
+
 static void record_twice(struct span bytes, bool (*read)(struct span, struct buf *))
 {
     struct buf once = {0}, twice = {0};
@@ -377,5 +410,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     record_twice(bytes, record_session);
     record_twice(bytes, record_input);
     record_twice(bytes, record_fact);
+    record_twice(bytes, record_memo);
+    record_twice(bytes, record_letter);
+    read_letters(bytes);
     return 0;
 }

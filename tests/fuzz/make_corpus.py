@@ -19,6 +19,9 @@ ROW = {"v": 1, "seq": 3, "ord": 9, "ln": "steer", "ph": "queued", "at": 1, "de":
        "rp": True, "wr": True, "ad": 5, "dl": 9, "in": MESSAGE}
 FACT = {"v": 1, "k": "input", "at": 5, "st": 7, "dg": 9, "in": "i", "ph": "consumed", "oc": "completed",
         "rs": "reset", "ev": 3, "tr": 1, "run": "r", "by": b"abc"}
+MEMO = {"v": 1, "k": "command", "n": "c", "at": 5}
+LETTER = {"v": 1, "at": 5, "seq": 3, "outcome": "abandoned_with_error", "reason": "max_attempts_exhausted",
+          "error": "executor_failed", "detail": "no", "attempts": 3, "run": "r", "input": MESSAGE}
 
 
 def pack(value):
@@ -53,7 +56,8 @@ def write(folder, seeds):
 
 def main():
     source, target = sys.argv[1:]
-    records = [b"3,5-9|" + pack(HEAD), b"|" + pack(HEAD), pack(ROW), pack(FACT)]
+    records = [b"3,5-9|" + pack(HEAD), b"|" + pack(HEAD), pack(ROW), pack(FACT), pack(LETTER), pack(MEMO),
+               pack({"items": [LETTER, {}], "next": "001f:3-1"})]
     write(os.path.join(target, "codec"), [*vectors(source, "hex"), *records])
     write(os.path.join(target, "frame"), [*vectors(source, "frame"), b"s1/i/abc"])
 

@@ -55,7 +55,9 @@ class Client:
         return {"born": message["ts"], **message}
 
     def command(self, session, op, args=None, **keys):
-        return self._message("command", {"session": session, "op": op, "args": args, **keys})
+        """A command: `born` as of an input."""
+        message = self._message("command", {"session": session, "op": op, "args": args, **keys})
+        return {"born": message["ts"], **message}
 
     def publish(self, messages):
         """Puts messages of one class on the bus, several as one frame. A bus may lose them: who awaits an answer repeats."""

@@ -343,11 +343,14 @@ static void new_completion(struct sim *s, struct seen_session *session, const st
 struct new_events {
     uint32_t partition;
     uint64_t fence;
+    size_t abandoned; /* completions of inputs that ended otherwise than their publishers wished */
 };
 
 static void new_event(struct sim *s, void *self, uint64_t commit, struct span name, struct span message)
 {
-    const struct new_events *of = self;
+    struct new_events *of = self;
+    if (span_given(memo_session(name)))
+        return; /* no event */
     struct seen_session *session = checks_session(s, name);
     struct message_head head;
     struct mk_completion completion = {0};
@@ -376,6 +379,8 @@ static void new_event(struct sim *s, void *self, uint64_t commit, struct span na
     s->totals.events++;
     if (is_completion)
         new_completion(s, session, &completion, message);
+    of->abandoned +=
+        is_completion && (completion.outcome == MK_ABANDONED_WITH_ERROR || completion.outcome == MK_RUNTIME_TERMINATED);
 }
 
 /* --- a session's records hang together (P4) --- */
@@ -397,13 +402,6 @@ static bool head_of(struct sim *s, const struct seen_session *session, struct he
         return true;
     sim_broken(s, "P4", "the head of %.*s cannot be read: %s", SPAN_ARGS(session->name), note.text);
     return false;
-}
-
-bool checks_known(struct sim *s, struct span session)
-{
-    struct head *head = sim_alloc(s, sizeof *head);
-    return head_of(s, checks_session(s, session), head) && head->record.registered &&
-           head->record.phase != PHASE_DESTROYED;
 }
 
 static bool row_of(struct sim *s, const struct seen_session *session, uint64_t seq, struct input_record *out)
@@ -558,10 +556,11 @@ static void check_partition(struct sim *s, const struct sim_call *call, uint32_t
     partition->lease = is;
     checks_moved(s, call, p, &was, &is);
     if (part && is.sequence == was.sequence + 1 && !sim_is_broken(s)) {
-        struct new_events of = {p, is.fence};
+        struct new_events of = {p, is.fence, 0};
         s->totals.commits++;
         checks_line(s, p, &is);
-        sim_store_each_event(s, p, was.sequence, new_event, &of);
+        sim_store_each_event(s, p, 'o', was.sequence, new_event, &of);
+        checks_letters(s, p, was.sequence, of.abandoned);
         check_sections(s, call, part);
     }
     check_mark(s, p, &was, &is);
@@ -637,6 +636,8 @@ static void check_again(struct sim *s, const struct sim_node *node, struct seen_
             inputs = inputs * 1099511628211ull + span_hash(r->inputs[i].input->h.id);
     if (!seen) /* recorded by a commit that was seen: check_recorded has spoken */
         return;
+    if (seen->cancelled)
+        sim_broken(s, "rule 6", "run %s starts, and its cancel was answered", r->run->id.text);
     bool first = !seen->attempt, other_life = !first && !span_is(seen->incarnation, node->incarnation.text);
     if (!first && (inputs != seen->inputs || r->run->attempt <= seen->attempt || r->fence < seen->fence ||
                    (other_life && r->fence == seen->fence)))

@@ -66,7 +66,8 @@ struct seen_input {
 
 struct seen_run {
     uint64_t attempt, fence, inputs,
-        commit; /* inputs: a hash of their ids in order; commit: where it was recorded first */
+        commit;     /* inputs: a hash of their ids in order; commit: where it was recorded first */
+    bool cancelled; /* somebody was answered that it was asked to end */
     struct span incarnation;
 };
 
@@ -85,6 +86,7 @@ struct checks {
     struct map sessions, inputs, keys, runs,
         commits;           /* session; session/id; session/key; session/run; node/fence/sequence */
     struct map last_words; /* names that are done, by their field of hash t: what is remembered of them */
+    struct map letters;    /* session and number of the completion: the dead letter, as it is stored */
     uint64_t in_flight[SIM_NODES_MAX][2]; /* commits by node and group, of this life */
     uint64_t life[SIM_NODES_MAX], said_life[SIM_NODES_MAX];
     uint8_t said[SIM_NODES_MAX][SIM_PARTITIONS_MAX];
@@ -95,9 +97,6 @@ struct seen_input *checks_input(struct sim *s, struct span session, struct span 
 
 /* What the store remembers of a name. False: nothing. */
 bool checks_fact(struct sim *s, struct span session, enum fact_kind kind, struct span name, struct fact_record *out);
-
-/* The store has a head of the session, registered and not destroyed. */
-bool checks_known(struct sim *s, struct span session);
 
 /* invariants_cluster.c: a commit was applied; to the partition, and to one session of it. */
 void checks_line(struct sim *s, uint32_t partition, const struct seen_lease *is);
@@ -113,6 +112,10 @@ void checks_heartbeat(struct sim *s, const struct sim_node *node, struct span ma
 
 /* invariants_stored.c: the operations of one section, just executed: code, field, value each. */
 void checks_section(struct sim *s, uint32_t partition, const struct span *ops, size_t count);
+/* The dead letters that a commit behind number `after` left: of so many inputs it was the end. */
+void checks_letters(struct sim *s, uint32_t partition, uint64_t after, size_t abandoned);
+/* What `dead` answered. */
+void checks_dead(struct sim *s, const struct mk_command *asked, struct span data);
 
 /* Only an owner whose lease has not run out speaks for a session, and starts runs. */
 void checks_owner(struct sim *s, const struct sim_node *node, struct span session, const char *does);

@@ -268,7 +268,7 @@ static void look_at(struct sim *s, struct seen_session *session, uint64_t lease_
 
 void checks_waits(struct sim *s, void *self, uint64_t word)
 {
-    if (!somebody_works(s) || s->checks->blind)
+    if (!somebody_works(s) || s->checks->blind || sim_executors_deaf(s))
         sim_disturbed(s);
     uint64_t lease_us = s->config.wait_leases * s->config.lease_ms * (1000 + DRIFT_PERMIL);
     for (size_t i = 0; i < s->checks->sessions.count && !sim_is_broken(s); i++)

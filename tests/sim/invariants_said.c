@@ -4,6 +4,7 @@
 #include "codec/topic.h"
 #include "node/core/crc16.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/sequence_told.h"
 
 static struct seen_event *stored_event(struct sim *s, struct span name, uint64_t seq, struct span message)
 {
@@ -180,6 +181,31 @@ static void said_events(struct sim *s, const struct mk_command *asked, struct sp
                    (unsigned long long)items.number, (unsigned long long)head.number);
 }
 
+static bool says_nothing(struct span data)
+{
+    struct cursor cursor = cursor_of(data);
+    struct value map;
+    return !cursor_read(&cursor, &map) || !map.number;
+}
+
+/* {cancelled: true, run, ...}: that run is not started any more. */
+static void said_cancelled(struct sim *s, struct span session, struct span data)
+{
+    struct cursor cursor = cursor_of(data);
+    struct value map, key, cancelled, run;
+    struct map_key storage;
+    bool read = cursor_read(&cursor, &map) && cursor_read(&cursor, &key) && span_is(key.text, "cancelled") &&
+                cursor_read(&cursor, &cancelled) && cursor_read(&cursor, &key) && span_is(key.text, "run") &&
+                cursor_read(&cursor, &run);
+    if (!read)
+        sim_broken(s, "P10", "a cancel of %.*s is answered in another form", SPAN_ARGS(session));
+    if (!read || !cancelled.number)
+        return;
+    struct seen_run *seen = map_get(&s->checks->runs, map_key2(&storage, session, run.text));
+    if (seen)
+        seen->cancelled = true;
+}
+
 /* A mutating command that was done is in the session's record with its result (rule 6). */
 static void said_result(struct sim *s, struct sim_node *node, struct span map)
 {
@@ -196,12 +222,16 @@ static void said_result(struct sim *s, struct sim_node *node, struct span map)
     enum mk_op op = asked ? asked->op : MK_OP_COUNT;
     sim_trace(s, node->name, "%s %.*s of %.*s: %s", op < MK_OP_COUNT ? mk_op_name(op) : "command", SPAN_ARGS(r.re),
               SPAN_ARGS(r.session), r.ok ? "ok" : mk_err_code(r.error));
-    /* Of a session that is not there nothing was unregistered: there is nothing to remember. */
-    bool nothing = op == MK_OP_UNREGISTER && !checks_known(s, r.session);
+    bool nothing = op == MK_OP_UNREGISTER && says_nothing(r.data); /* it was not there: nothing to remember */
+    nothing |= op == MK_OP_INGEST && span_is(told_text(r.data, "outcome"), "rejected");
     if (r.ok && op <= MK_OP_LAST_MUTATING && !nothing && !checks_fact(s, r.session, FACT_COMMAND, r.re, &fact))
         sim_broken(s, "rule 6", "%s %.*s is answered before it is stored", mk_op_name(op), SPAN_ARGS(r.re));
+    if (r.ok && (op == MK_OP_INTERRUPT || op == MK_OP_CANCEL_AFTER_BOUNDARY))
+        said_cancelled(s, r.session, r.data);
     if (r.ok && op == MK_OP_EVENTS)
         said_events(s, asked, r.data);
+    if (r.ok && op == MK_OP_DEAD)
+        checks_dead(s, asked, r.data);
 }
 
 static void said(struct sim *s, struct sim_node *node, const struct topic *topic, struct span map)
@@ -218,6 +248,8 @@ static void said(struct sim *s, struct sim_node *node, const struct topic *topic
         said_admission(s, node, map);
     else if (head.type == MK_RESULT)
         said_result(s, node, map);
+    if (s->listener && !sim_is_broken(s))
+        s->listener->said(s, node, head.type, map);
 }
 
 void checks_published(struct sim *s, struct sim_node *node, struct span frame)

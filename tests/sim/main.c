@@ -1,6 +1,8 @@
-/* sim: runs the scenarios, the seeds that once failed, and fresh seeds.
- *   sim [--seeds N] [--from N] [--seed N] [--story NAME] [--verify] [-v]
- * --seed runs one seed alone and prints its whole trace with -v; --story tells one story alone, with its whole trace.
+/* sim: runs the scenarios, the seeds that once failed and fresh ones, and random command sequences (sequence.h).
+ *   sim [--seeds N] [--sequences N] [--from N] [--seed N] [--sequence N] [--story NAME] [--verify] [-v]
+ * Of --seeds (with the scenarios) and --sequences the one named runs alone; named both, or neither, both run.
+ * --seed runs one seed alone and prints its whole trace with -v, --sequence a sequence; --story tells one story alone,
+ * with its whole trace.
  * --verify runs each seed twice and compares the traces.
  * Exit code: 0 all passed, 1 something failed or nothing ran, 2 usage. */
 #include <signal.h>
@@ -8,10 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/sequence.h"
 
-#define FOUND_SEEDS  "tests/sim/seeds.txt"
-#define QUIET_WITHIN (120 * SECOND) /* of virtual time, once everything is healed */
+#define FOUND_SEEDS "tests/sim/seeds.txt"
 
 struct tally {
     uint64_t passed, failed;
@@ -31,44 +32,14 @@ static void die(int signal_number)
     raise(signal_number);
 }
 
-static bool nobody_runs(struct sim *s)
-{
-    return sim_clients_quiet(s) && !sim_executors_running(s);
-}
-
-static bool all_answered(struct sim *s)
-{
-    return sim_clients_closed(s) && !sim_executors_running(s);
-}
-
-static bool wait_until(struct sim *s, bool (*done)(struct sim *s), const char *promise)
-{
-    if (sim_run_until(s, done, QUIET_WITHIN))
-        return true;
-    if (!sim_is_broken(s))
-        sim_broken(s, promise, "no progress within %llu s: %s", QUIET_WITHIN / SECOND, sim_clients_open(s));
-    return false;
-}
-
-/* Load and faults; then heal, wait until it is quiet, wake what was to wait, and look at everything once more. */
+/* Load and faults; then rest. */
 static void run_load(struct sim *s)
 {
     sim_clients_start(s);
     sim_at(s, 0, sim_chaos, NULL, s->config.load_us);
     sim_run_for(s, s->config.load_us);
-    sim_heal(s);
-    sim_clients_settle(s);
-    if (!wait_until(s, nobody_runs, "P10"))
-        return;
-    sim_run_for(s, SECOND);
-    checks_quiet(s);
-    sim_clients_wake_all(s);
-    if (!wait_until(s, all_answered, "P8"))
-        return;
-    sim_run_for(s, SECOND);
-    checks_end(s);
-    if (wait_until(s, checks_owned, "ownership"))
-        wait_until(s, checks_wanted, "ownership");
+    if (sim_rest(s, SECOND) && sim_rest_until(s, checks_owned, "ownership"))
+        sim_rest_until(s, checks_wanted, "ownership");
 }
 
 static void run_once(struct sim *s, uint64_t seed, bool print)
@@ -163,23 +134,29 @@ static void print_tally(const struct tally *t)
 }
 
 struct options {
-    uint64_t seeds, from, seed;
+    uint64_t seeds, from, seed, sequences, sequence;
     const char *story;
     bool one, verify, verbose;
+    bool one_sequence;
+    bool seeds_asked, sequences_asked; /* neither: both run */
 };
 
 static bool read_options(int argc, char **argv, struct options *o)
 {
-    *o = (struct options){.seeds = 200, .from = 1};
+    *o = (struct options){.seeds = 200, .from = 1, .sequences = 10000};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         bool takes = true;
         if (!strcmp(argv[i], "--seeds") && value)
-            o->seeds = strtoull(value, NULL, 10);
+            o->seeds = strtoull(value, NULL, 10), o->seeds_asked = true;
         else if (!strcmp(argv[i], "--from") && value)
             o->from = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--seed") && value)
             o->seed = strtoull(value, NULL, 10), o->one = true;
+        else if (!strcmp(argv[i], "--sequences") && value)
+            o->sequences = strtoull(value, NULL, 10), o->sequences_asked = true;
+        else if (!strcmp(argv[i], "--sequence") && value)
+            o->sequence = strtoull(value, NULL, 10), o->one_sequence = true;
         else if (!strcmp(argv[i], "--story") && value)
             o->story = value;
         else if (!strcmp(argv[i], "--verify"))
@@ -201,6 +178,7 @@ static void tell_stories(struct tally *t, const struct options *o)
     t->passed += scenarios_owner_run(&how, &failed);
     t->passed += scenarios_cluster_run(&how, &failed);
     t->passed += scenarios_handover_run(&how, &failed);
+    t->passed += scenarios_lessons_run(&how, &failed);
     t->failed += failed;
 }
 
@@ -219,6 +197,26 @@ static void run_found_seeds(struct tally *t, const struct options *o)
     fclose(file);
 }
 
+static void run_sequence(struct tally *t, const struct options *o)
+{
+    bool good = sequences_run_one(o->sequence, o->verbose);
+    t->passed += good;
+    t->failed += !good;
+}
+
+static void run_all(struct tally *t, const struct options *o, bool load)
+{
+    struct sequences how = {.count = o->sequences, .from = o->from, .verbose = o->verbose};
+    if (load || o->story)
+        tell_stories(t, o);
+    if (load)
+        run_found_seeds(t, o);
+    for (uint64_t i = 0; i < o->seeds && load; i++)
+        run_seed(t, o->from + i, o->verify, o->verbose, false);
+    if (!o->story && (o->sequences_asked || !o->seeds_asked))
+        t->passed += sequences_run(&how, &t->failed);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -227,18 +225,18 @@ int main(int argc, char **argv)
     signal(SIGSEGV, die);
     signal(SIGABRT, die);
     if (!read_options(argc, argv, &o)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--from N] [--seed N] [--story NAME] [--verify] [-v]\n");
+        fprintf(stderr, "usage: sim [--seeds N] [--sequences N] [--from N] [--seed N] [--sequence N] [--story NAME] "
+                        "[--verify] [-v]\n");
         return 2;
     }
-    if (o.one) {
+    bool load = !o.story && (o.seeds_asked || !o.sequences_asked);
+    if (o.one)
         run_seed(&t, o.seed, o.verify, true, o.verbose);
-    } else {
-        tell_stories(&t, &o);
-        run_found_seeds(&t, &o);
-        for (uint64_t i = 0; i < o.seeds && !o.story; i++)
-            run_seed(&t, o.from + i, o.verify, o.verbose, false);
-    }
-    if (!o.story)
+    else if (o.one_sequence)
+        run_sequence(&t, &o);
+    else
+        run_all(&t, &o, load);
+    if (o.one || (load && !o.one_sequence))
         print_tally(&t);
     printf("%llu passed, %llu failed\n", (unsigned long long)t.passed, (unsigned long long)t.failed);
     return t.failed || !t.passed;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/core/crc16.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/sim.h"
 
@@ -221,6 +222,32 @@ static void what_is_older_than_its_retention_is_forgotten_and_the_rest_stays(str
     expect_count(s, "completions", checks_completions(s, "counter-0"), 3);
 }
 
+static uint64_t done_once(struct sim *s, const struct item *item)
+{
+    struct fact_record fact;
+    return checks_fact(s, SPAN_LIT("counter-0"), FACT_COMMAND, sim_item_id(item), &fact);
+}
+
+/* A command may leave no event at all: what it left in the outbox holds up nobody's published mark, and goes too. */
+static void results_of_commands_are_forgotten_under_the_same_rule(struct sim *s)
+{
+    uint32_t partition = partition_of(SPAN_LIT("counter-0"), s->config.partitions);
+    await(s, sim_command(s, "counter-0", MK_OP_REGISTER), sim_item_closed);
+    struct item *old = sim_command(s, "counter-0", MK_OP_WAKE);
+    await(s, old, sim_item_closed);
+    uint64_t first = sim_store_first_entry(s, partition);
+    sim_run_for(s, 10 * 60 * SECOND);
+    struct item *young = sim_command(s, "counter-0", MK_OP_WAKE);
+    await(s, young, sim_item_closed);
+    expect_count(s, "remembered after 10 minutes", done_once(s, old) + done_once(s, young), 2);
+    sim_run_for(s, 8 * 60 * SECOND);
+    expect_count(s, "the old one is remembered after 18 minutes", done_once(s, old), 0);
+    expect_count(s, "the young one is remembered after 18 minutes", done_once(s, young), 1);
+    await(s, sim_command(s, "counter-0", MK_OP_WAKE), sim_item_closed);
+    if (sim_store_first_entry(s, partition) <= first)
+        sim_broken(s, "rule 8", "the outbox still has what is forgotten");
+}
+
 static const struct {
     const char *name;
     void (*run)(struct sim *s);
@@ -241,6 +268,7 @@ static const struct {
     STORY(behind_a_failed_run_nothing_waits_for_a_wake),
     STORY(a_node_paused_beyond_its_lease_leaves_one_history),
     STORY(what_is_older_than_its_retention_is_forgotten_and_the_rest_stays),
+    STORY(results_of_commands_are_forgotten_under_the_same_rule),
 #undef STORY
 };
 

@@ -178,6 +178,41 @@ static void a_session_registered_again_by_the_next_owner_runs_under_its_fence(st
     story_expect_completions(s, "echo-1", 2);
 }
 
+/* It was answered, so the next owner ends the run instead of running it again. */
+static void a_cancel_that_was_answered_is_carried_out_by_the_next_owner(struct sim *s)
+{
+    struct item *item = sim_send(s, "sleep-2", SPAN_LIT("\xcd\x27\x10")); /* 10 s */
+    story_await_said(s, "starts run");
+    struct item *cancel = sim_command(s, "sleep-2", MK_OP_CANCEL_AFTER_BOUNDARY);
+    while (!sim_item_closed(cancel) && !sim_is_broken(s) && sim_step(s))
+        ;
+    sim_node_crash(s, 0);
+    story_await(s, item);
+    story_expect(s, "cancelled", !strcmp(sim_item_answer(item), "cancelled"), true);
+    story_expect(s, "runs", checks_starts(s, "sleep-2"), 1);
+}
+
+/* The service is dead, and so is the node; the session is not. */
+static void a_turn_of_a_service_keeps_a_session_no_longer_than_its_node(struct sim *s)
+{
+    story_first_input(s, "echo-1");
+    story_await(s, sim_turn(s, "echo-1", 3600000));
+    struct item *item = sim_send(s, "echo-1", ONE);
+    sim_run_for(s, 300 * MILLISECOND);
+    story_expect(s, "completions in the turn", checks_completions(s, "echo-1"), 1);
+    sim_node_crash(s, 0);
+    story_await(s, item);
+    story_expect_completions(s, "echo-1", 2);
+}
+
+static void a_turn_of_a_service_that_died_is_given_up_in_time(struct sim *s)
+{
+    story_first_input(s, "echo-1");
+    story_await(s, sim_turn(s, "echo-1", 300));
+    story_await(s, sim_send(s, "echo-1", ONE));
+    story_expect_completions(s, "echo-1", 2);
+}
+
 /* Sent by hand: the frame says partition p, the session lies in another. */
 static void an_input_on_the_topic_of_another_partition_is_refused(struct sim *s)
 {
@@ -223,6 +258,9 @@ static const struct story stories[] = {
     STORY(1, the_mark_stays_below_a_commit_whose_outcome_is_not_known),
     STORY(1, a_claim_repeated_after_its_lease_ran_out_lets_nothing_leave),
     STORY(1, a_session_registered_again_by_the_next_owner_runs_under_its_fence),
+    STORY(1, a_cancel_that_was_answered_is_carried_out_by_the_next_owner),
+    STORY(1, a_turn_of_a_service_keeps_a_session_no_longer_than_its_node),
+    STORY(1, a_turn_of_a_service_that_died_is_given_up_in_time),
     STORY(1, an_input_on_the_topic_of_another_partition_is_refused),
 #undef STORY
 };

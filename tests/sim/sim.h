@@ -92,6 +92,14 @@ struct sim_config {
     bool commands;              /* lifecycle commands besides inputs */
 };
 
+struct sim_listener {
+    /* A node says it, and every promise held. Not a batch: each of its items. */
+    void (*said)(struct sim *s, struct sim_node *node, enum mk_type type, struct span map);
+    /* A run begins: `done` is what it would return, after `takes_us`. Both may be changed. */
+    void (*started)(struct sim *s, struct sim_node *node, const struct run_request *request, struct run_done *done,
+                    uint64_t *takes_us);
+};
+
 #define TRACE_LINES      40 /* kept to be shown with a failure */
 #define TRACE_LINE_BYTES 240
 
@@ -100,6 +108,7 @@ struct rng {
 };
 
 struct sim_event;
+struct sim_listener;
 struct queue {
     struct sim_event *heap;
     size_t count, room;
@@ -144,7 +153,9 @@ struct sim {
     struct sim_node *nodes[SIM_NODES_MAX];
     struct sim_clients *clients;
     struct checks *checks;
-    void *story; /* what a story keeps for its own callbacks */
+    bool deaf;                           /* executors hear no cancel and no stop: their runs go on to their end */
+    void *story;                         /* what a story keeps for its own callbacks */
+    const struct sim_listener *listener; /* NULL: nobody; sequences follow what is said and decide how runs end */
 };
 
 /* --- sim.c: clock, queue, generator, trace, faults, memory --- */
@@ -239,6 +250,11 @@ void sim_node_run_done(struct sim_node *node, struct span session, const struct 
 
 void sim_chaos(struct sim *s, void *self, uint64_t word); /* node and store faults, every 50 ms while the load lasts */
 
+/* --- sim_rest.c: heal, wait until it is quiet, wake what was to wait, and look at everything once more --- */
+
+bool sim_rest(struct sim *s, uint64_t pause_us); /* pauses where it is quiet. False: a promise is broken */
+bool sim_rest_until(struct sim *s, bool (*done)(struct sim *s), const char *promise);
+
 /* --- sim_bus.c: one hub, or several; what goes from an endpoint to another stays in order --- */
 
 void sim_bus_new(struct sim *s);
@@ -274,8 +290,8 @@ uint64_t sim_unix_us(const struct sim *s);      /* the true time */
 struct span sim_store_get(struct sim *s, uint32_t partition, char letter, struct span field);
 void sim_store_each(struct sim *s, uint32_t partition, char letter,
                     void (*each)(struct sim *s, void *self, struct span field, struct span value), void *self);
-/* Outbox entries with a commit sequence above `after`, in order; stops early when `each` breaks the run. */
-void sim_store_each_event(struct sim *s, uint32_t partition, uint64_t after,
+/* Entries of the outbox ('o') or the dead letters ('d') with a commit sequence above `after`, in order. */
+void sim_store_each_event(struct sim *s, uint32_t partition, char letter, uint64_t after,
                           void (*each)(struct sim *s, void *self, uint64_t sequence, struct span session,
                                        struct span message),
                           void *self);
@@ -301,6 +317,7 @@ void sim_executors_feed(struct sim *s, size_t node, uint64_t until_us); /* then 
 /* Runs of a session, or of a whole partition (session absent), that go on on nodes that turn. */
 size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t partition);
 size_t sim_executors_running(const struct sim *s);
+bool sim_executors_deaf(const struct sim *s); /* a run goes on that was told to end: who waits for it waits */
 
 /* --- sim_client.c: publishers that keep the protocol, and the watcher --- */
 
@@ -321,11 +338,22 @@ const struct mk_input *sim_clients_input(struct sim *s, struct span session, str
 struct item;
 struct item *sim_send(struct sim *s, const char *session, struct span body); /* body: a msgpack value */
 struct item *sim_command(struct sim *s, const char *session, enum mk_op op);
+struct item *sim_turn(struct sim *s, const char *session, uint64_t timeout_ms); /* of a service: begun, never ended */
 struct item *sim_send_input(struct sim *s, const struct mk_input *input); /* id, ts, born, reply_to are the client's */
+struct mk_input sim_draw_prompt(struct sim *s, size_t session); /* to the session of this index, as the load draws it */
+void sim_fill_kind(struct sim *s, struct mk_input *in);         /* what its kind needs, and a fitting origin */
+struct item *sim_send_command(struct sim *s, const struct mk_command *command, uint64_t written_ms_ago);
+void sim_item_repeat(struct item *item);   /* the same once more, whatever was answered */
+void sim_item_conflict(struct item *item); /* the same id once, with other content: to be answered id_conflict */
+void sim_send_garbage(struct sim *s);
+struct item *sim_item_of(struct sim *s, struct span session, struct span id); /* NULL: none such */
+struct item *sim_item_next(struct sim *s, const struct item *after); /* of the first client; NULL: the first, none */
 bool sim_item_closed(const struct item *item);
 bool sim_item_accepted(const struct item *item);
 const char *sim_item_answer(const struct item *item); /* "completed", "withdrawn", an error code...; "" while open */
 struct span sim_item_id(const struct item *item);
+struct span sim_item_session(const struct item *item);
+bool sim_item_is_command(const struct item *item);
 unsigned sim_item_sends(const struct item *item);
 unsigned sim_item_refusals(const struct item *item);
 
@@ -363,5 +391,6 @@ size_t scenarios_run(const struct telling *how, size_t *failed);
 size_t scenarios_owner_run(const struct telling *how, size_t *failed);
 size_t scenarios_cluster_run(const struct telling *how, size_t *failed);
 size_t scenarios_handover_run(const struct telling *how, size_t *failed);
+size_t scenarios_lessons_run(const struct telling *how, size_t *failed);
 
 #endif

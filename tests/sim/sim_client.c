@@ -22,15 +22,16 @@ struct item {
     struct mk_command command;
     struct span id, session, existing; /* existing: the input that stands for it, after deduplication by key */
     unsigned sends, refusals;
-    const char *answer; /* once closed */
+    uint64_t written_ms_ago; /* before it is sent */
+    const char *answer;      /* once closed */
 };
 
 struct client {
     struct sim *sim;
     size_t index;
     struct span name;
-    uint64_t frames[2]; /* numbered apart: in/, ctl/ */
-    uint64_t next_id, planned;
+    uint64_t frames[2];               /* numbered apart: in/, ctl/ */
+    uint64_t next_id, planned, looks; /* looks: at events and dead letters, in turns */
     struct item *items, **items_end;
     struct item *repeats;
     struct item *last_input; /* what commands that name an input mean */
@@ -98,8 +99,10 @@ static void stamp(struct item *item, bool in_batch)
     struct mk_header *h = item->is_command ? &item->command.h : &item->input.h;
     uint64_t first_ts = h->ts;
     *h = in_batch ? (struct mk_header){.id = item->id, .ts = client_unix_ms(c)} : header(c, item->id, item->is_command);
-    if (!item->is_command && item->sends && !item->input.born)
-        item->input.born = first_ts;
+    uint64_t *born = item->is_command ? &item->command.born : &item->input.born;
+    if (item->sends && !*born)
+        *born = first_ts;
+    h->ts -= item->written_ms_ago;
     item->sends++;
     unsigned doublings = item->sends < 4 ? item->sends : 4;
     uint64_t wait_ms = item->state == ITEM_ACCEPTED ? 2000 : 100ull << doublings;
@@ -280,9 +283,8 @@ static void draw_peer(struct sim *s, struct mk_input *in)
         in->supersede = sim_text(s, "p%llu", (unsigned long long)sim_below(s, 2));
 }
 
-static void draw_kind(struct sim *s, struct mk_input *in)
+void sim_fill_kind(struct sim *s, struct mk_input *in)
 {
-    in->kind = sim_chance(s, 650000) ? MK_PROMPT : (enum mk_kind)sim_below(s, MK_KIND_COUNT);
     in->origin = MK_EXTERNAL;
     if (in->kind >= MK_PEER_MESSAGE && in->kind <= MK_PEER_RESPONSE_TERMINAL)
         draw_peer(s, in);
@@ -294,6 +296,12 @@ static void draw_kind(struct sim *s, struct mk_input *in)
         in->origin = MK_SYSTEM;
     else if (in->kind == MK_OPERATION)
         in->operation_id = SPAN_LIT("operation");
+}
+
+static void draw_kind(struct sim *s, struct mk_input *in)
+{
+    in->kind = sim_chance(s, 650000) ? MK_PROMPT : (enum mk_kind)sim_below(s, MK_KIND_COUNT);
+    sim_fill_kind(s, in);
     bool free_mode = in->kind != MK_PEER_RESPONSE_PROGRESS && in->kind != MK_OPERATION;
     if (free_mode ? sim_chance(s, 300000) : sim_chance(s, 20000))
         in->handling = sim_chance(s, 500000) ? MK_HANDLING_STEER : MK_HANDLING_QUEUE;
@@ -310,25 +318,37 @@ static void draw_extras(struct sim *s, struct client *c, struct mk_input *in)
         in->idem = sim_text(s, "k%llu", (unsigned long long)sim_below(s, 8));
     if (sim_chance(s, 30000) && c->next_id > 1)
         in->after = sim_text(s, "%s-%llu", c->name.at, (unsigned long long)c->next_id - 1);
-    in->transcript_eligible = in->operator_eligible = true;
+}
+
+struct mk_input sim_draw_prompt(struct sim *s, size_t index)
+{
+    struct span session = session_name(s, index);
+    return (struct mk_input){
+        .session = session,
+        .executor = executor_of(s, session),
+        .body = draw_body(s, session),
+        .wake = true,
+        .transcript_eligible = true,
+        .operator_eligible = true,
+    };
 }
 
 static struct item *draw_input(struct client *c)
 {
     struct sim *s = c->sim;
-    struct span session = session_name(s, sim_below(s, s->config.sessions));
-    struct item *item = new_item(c, session, false);
+    struct mk_input prompt = sim_draw_prompt(s, sim_below(s, s->config.sessions));
+    struct item *item = new_item(c, prompt.session, false);
     struct mk_input *in = &item->input;
-    in->session = session;
-    in->executor = executor_of(s, session);
+    *in = prompt;
     in->reply_to = c->name;
-    in->body = draw_body(s, session);
     draw_kind(s, in);
     draw_extras(s, c, in);
     c->last_input = item;
     s->totals.inputs++;
     return item;
 }
+
+#define SERVICE_TURN_MS 150
 
 /* How often each operation is drawn; those that end a session are rare. */
 static const struct {
@@ -356,6 +376,10 @@ static const struct {
     {MK_OP_LIST_ACTIVE_INPUTS, 4},
     {MK_OP_OUTCOME, 15},
     {MK_OP_EVENTS, 10},
+    {MK_OP_START_CONVERSATION_RUN, 8},
+    {MK_OP_COMMIT_SERVICE_TURN, 8},
+    {MK_OP_WHY, 8},
+    {MK_OP_SESSION_HAS_EXECUTOR, 2},
 };
 
 static enum mk_op draw_op(struct sim *s)
@@ -378,6 +402,8 @@ static struct item *draw_command(struct client *c)
     bool about_input = op == MK_OP_WITHDRAW || op == MK_OP_OUTCOME || op == MK_OP_INPUT_STATE;
     if (about_input)
         session = c->last_input->session;
+    if (op == MK_OP_EVENTS && ++c->looks % 2)
+        op = MK_OP_DEAD;
     struct item *item = new_command(c, session, op);
     struct mk_args *args = &item->command.args;
     args->reason = SPAN_LIT("drawn");
@@ -385,6 +411,10 @@ static struct item *draw_command(struct client *c)
         args->executor = executor_of(s, session);
     if (about_input)
         args->id = c->last_input->id;
+    if (op == MK_OP_START_CONVERSATION_RUN || op == MK_OP_COMMIT_SERVICE_TURN)
+        args->run = SPAN_LIT("turn");
+    if (op == MK_OP_START_CONVERSATION_RUN)
+        args->timeout_ms = sim_between(s, 1, SERVICE_TURN_MS); /* inputs that come meanwhile wait as long */
     if (op == MK_OP_SILENT_INTENTS)
         args->intents[args->intent_count++] = SPAN_LIT("ask");
     if (op == MK_OP_EVENTS)
@@ -400,15 +430,7 @@ static void send_conflict(struct item *item)
     struct sim *s = item->client->sim;
     if (item->input.durability != MK_DURABLE || span_given(item->existing) || !sim_fault(s, FAULT_CLIENT_CONFLICTS))
         return;
-    item->conflicted = true;
-    struct mk_input other = item->input;
-    other.body = SPAN_LIT("\xa5other");
-    other.h = header(item->client, item->id, false);
-    struct buf map = {0};
-    input_pack(&map, &other);
-    struct topic topic = topic_for(s, item);
-    put_on_bus(item->client, &topic, buf_span(&map));
-    buf_fini(&map);
+    sim_item_conflict(item);
 }
 
 static void send_garbage(struct client *c)
@@ -755,6 +777,73 @@ struct item *sim_command(struct sim *s, const char *session, enum mk_op op)
     return item;
 }
 
+struct item *sim_send_command(struct sim *s, const struct mk_command *command, uint64_t written_ms_ago)
+{
+    struct client *c = &s->clients->clients[0];
+    struct item *item = new_command(c, sim_copy(s, command->session), command->op);
+    item->written_ms_ago = written_ms_ago;
+    item->command.args = command->args;
+    item->command.run = command->run;
+    item->command.deadline_ms = command->deadline_ms;
+    if (span_given(command->op_text))
+        item->command.op_text = command->op_text;
+    send_item(item);
+    return item;
+}
+
+struct item *sim_turn(struct sim *s, const char *session, uint64_t timeout_ms)
+{
+    struct item *item =
+        new_command(&s->clients->clients[0], sim_copy(s, span_of(session)), MK_OP_START_CONVERSATION_RUN);
+    item->command.args.run = SPAN_LIT("turn");
+    item->command.args.timeout_ms = timeout_ms;
+    send_item(item);
+    return item;
+}
+
+void sim_item_repeat(struct item *item)
+{
+    struct sim *s = item->client->sim;
+    if (item->state == ITEM_CLOSED) {
+        item->state = ITEM_OPEN;
+        s->clients->open++;
+    }
+    if (item->is_command)
+        checks_commanded(s, item->session, item->command.op);
+    send_item(item);
+}
+
+void sim_item_conflict(struct item *item)
+{
+    struct client *c = item->client;
+    struct item other = *item;
+    item->conflicted = true;
+    sim_trace(c->sim, c->name.at, "sends %.*s with another content", SPAN_ARGS(item->id));
+    other.input.body = SPAN_LIT("\xa5other");
+    other.command.args.reason = SPAN_LIT("another reason");
+    *(item->is_command ? &other.command.h : &other.input.h) = header(c, item->id, item->is_command);
+    struct buf map = {0};
+    pack_item(&map, &other);
+    struct topic topic = topic_for(c->sim, item);
+    put_on_bus(c, &topic, buf_span(&map));
+    buf_fini(&map);
+}
+
+void sim_send_garbage(struct sim *s)
+{
+    send_garbage(&s->clients->clients[0]);
+}
+
+struct item *sim_item_of(struct sim *s, struct span session, struct span id)
+{
+    return item_of(s, session, id);
+}
+
+struct item *sim_item_next(struct sim *s, const struct item *after)
+{
+    return after ? after->next : s->clients->clients[0].items;
+}
+
 bool sim_item_closed(const struct item *item)
 {
     return item->state == ITEM_CLOSED;
@@ -773,6 +862,16 @@ const char *sim_item_answer(const struct item *item)
 struct span sim_item_id(const struct item *item)
 {
     return item->id;
+}
+
+struct span sim_item_session(const struct item *item)
+{
+    return item->session;
+}
+
+bool sim_item_is_command(const struct item *item)
+{
+    return item->is_command;
 }
 
 unsigned sim_item_sends(const struct item *item)

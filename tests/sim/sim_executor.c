@@ -15,6 +15,7 @@ struct sim_run {
     struct span session;
     struct mk_id id;
     bool hangs, sleeps, told; /* told: to end */
+    bool deaf;                /* told, and goes on */
     bool starved;             /* it died with the lease: to begin anew */
     uint64_t takes_us, start; /* start: counts its beginnings */
     bool ended, late;         /* late: its node died, the result arrives all the same */
@@ -38,13 +39,21 @@ size_t sim_executors_running(const struct sim *s)
     return s->executors->running;
 }
 
+bool sim_executors_deaf(const struct sim *s)
+{
+    for (const struct sim_run *run = s->executors->runs; run; run = run->next)
+        if (run->deaf)
+            return true;
+    return false;
+}
+
 /* --- ends --- */
 
 static void deliver(struct sim *s, struct sim_run *run)
 {
     sim_trace(s, run->node->name, "run %.8s of %.*s ends%s", run->id.text, SPAN_ARGS(run->session),
               run->late ? ", in the life of another" : "");
-    if (run->done.end == RUN_FAILED)
+    if (run->done.end == RUN_FAILED || run->done.end == RUN_STOPPED || run->done.end == RUN_INTERNAL)
         checks_failed(s, run->session, run->inputs, run->input_count);
     sim_node_run_done(run->node, run->session, &run->done);
     if (sim_fault(s, FAULT_RUN_TWICE))
@@ -228,6 +237,8 @@ static void start(void *self, const struct run_request *request)
         us = sim_between(s, SECOND, HANG_US_MAX);
         end_as(run, RUN_FAILED, SPAN_LIT("the run outlived its deadline"));
     }
+    if (s->listener)
+        s->listener->started(s, node, request, &run->done, &us);
     run->takes_us = us;
     sim_at(s, us, end, run, run->start);
 }
@@ -235,6 +246,9 @@ static void start(void *self, const struct run_request *request)
 static void end_soon(struct sim *s, struct sim_run *run)
 {
     run->told = true;
+    run->deaf = s->deaf && !run->starved;
+    if (run->deaf)
+        return;
     end_as(run, RUN_CANCELLED, (struct span){0});
     sim_at(s, sim_between(s, 1, 30) * MILLISECOND, end, run, run->start);
 }

@@ -460,14 +460,14 @@ void sim_store_each(struct sim *s, uint32_t partition, char letter,
         each(s, self, items[i].text, items[i + 1].text);
 }
 
-void sim_store_each_event(struct sim *s, uint32_t partition, uint64_t after,
+void sim_store_each_event(struct sim *s, uint32_t partition, char letter, uint64_t after,
                           void (*each)(struct sim *s, void *self, uint64_t sequence, struct span session,
                                        struct span message),
                           void *self)
 {
     char key[KEY_BYTES], from[32];
     snprintf(from, sizeof from, "%llu-0", (unsigned long long)after + 1);
-    struct span words[] = {SPAN_LIT("XRANGE"), partition_key(s, key, partition, 'o'), span_of(from), SPAN_LIT("+")};
+    struct span words[] = {SPAN_LIT("XRANGE"), partition_key(s, key, partition, letter), span_of(from), SPAN_LIT("+")};
     size_t count;
     struct keyspace_item *items = command(s, words, 4, &count);
     for (size_t i = 1; i + 2 < count;) { /* each entry: array of 2, id, array of fields, the fields */

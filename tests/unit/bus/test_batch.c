@@ -85,6 +85,36 @@ static void test_batch__one_message_is_a_numbered_frame_on_its_own_topic(void **
     assert_int_equal(head.h.ps, 1);
 }
 
+/* The map of the next frame, as it leaves. */
+static struct span next_map(struct fixture *f)
+{
+    size_t taken = 0;
+    struct span text, map;
+    assert_int_equal(frame_split(batch_frame(&f->batch, &f->table, 256, now, &taken), &text, &map), MK_ERR_OK);
+    assert_int_equal(taken, 1);
+    return map;
+}
+
+static void test_batch__a_repeat_says_when_it_was_first_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct mk_input input;
+    struct mk_command command;
+    struct pending *first = add(f, "a", "s1", SPAN_LIT("\x01"));
+    for (uint64_t born = 0; born <= 77; born += 77) {
+        first->born_ms = born;
+        assert_int_equal(input_read(next_map(f), &input, NULL), MK_ERR_OK);
+        assert_int_equal(input.born, born);
+    }
+    first->is_command = true;
+    first->command = (struct mk_command){.session = SPAN_LIT("s1"), .op = MK_OP_RETIRE};
+    for (uint64_t born = 0; born <= 77; born += 77) {
+        first->born_ms = born;
+        assert_int_equal(command_read(next_map(f), &command, NULL), MK_ERR_OK);
+        assert_int_equal(command.born, born);
+    }
+}
+
 static void test_batch__stars_stand_for_what_differs(void **state)
 {
     struct fixture *f = *state;
@@ -145,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_batch__an_empty_queue_makes_no_frame),
         CASE(test_batch__one_message_is_a_numbered_frame_on_its_own_topic),
+        CASE(test_batch__a_repeat_says_when_it_was_first_sent),
         CASE(test_batch__stars_stand_for_what_differs),
         CASE(test_batch__classes_do_not_mix_and_keep_their_order),
         CASE(test_batch__what_does_not_fit_waits_for_the_next_frame),

@@ -196,8 +196,12 @@ static void test_message__an_input_comes_back_as_it_was(void **state)
 
 static void test_message__a_command_comes_back_as_it_was(void **state)
 {
-    struct mk_command in = {
-        .h = numbered, .session = SPAN_LIT("s1"), .reply_to = SPAN_LIT("re"), .run = SPAN_LIT("r"), .deadline_ms = 7};
+    struct mk_command in = {.h = numbered,
+                            .session = SPAN_LIT("s1"),
+                            .reply_to = SPAN_LIT("re"),
+                            .run = SPAN_LIT("r"),
+                            .born = 6,
+                            .deadline_ms = 7};
     struct mk_command out;
     (void)state;
     in.args = (struct mk_args){.id = SPAN_LIT("id"),
@@ -208,6 +212,7 @@ static void test_message__a_command_comes_back_as_it_was(void **state)
                                .epoch = SPAN_LIT("ep"),
                                .incarnation = SPAN_LIT("inc"),
                                .kind = SPAN_LIT("k"),
+                               .cursor = SPAN_LIT("cu"),
                                .intents = {SPAN_LIT("a"), SPAN_LIT("b")},
                                .intent_count = 2,
                                .from = 1,
@@ -225,15 +230,18 @@ static void test_message__a_command_comes_back_as_it_was(void **state)
         same_header(&in.h, &out.h);
         const struct span left[] = {in.session,    in.reply_to,         in.run,         in.args.id,
                                     in.args.idem,  in.args.run,         in.args.reason, in.args.executor,
-                                    in.args.epoch, in.args.incarnation, in.args.kind,   in.args.intents[1]};
+                                    in.args.epoch, in.args.incarnation, in.args.kind,   in.args.intents[1],
+                                    in.args.cursor};
         const struct span right[] = {out.session,    out.reply_to,         out.run,         out.args.id,
                                      out.args.idem,  out.args.run,         out.args.reason, out.args.executor,
-                                     out.args.epoch, out.args.incarnation, out.args.kind,   out.args.intents[1]};
+                                     out.args.epoch, out.args.incarnation, out.args.kind,   out.args.intents[1],
+                                     out.args.cursor};
         for (size_t i = 0; i < sizeof left / sizeof *left; i++)
             same(left[i], right[i]);
         assert_int_equal(out.args.intent_count, 2);
         assert_int_equal(out.args.from + 10 * out.args.limit + 100 * out.args.sequence, 321);
         assert_int_equal(out.deadline_ms, 7);
+        assert_int_equal(out.born, 6);
         assert_true(out.args.running && out.args.active_inputs);
         buf_fini(&bytes);
     }
@@ -945,6 +953,7 @@ static void test_message__a_value_of_a_wrong_type_or_range_is_an_invalid_field(v
         {"command", "args", FIXED("\x81\xa7running\x01"), MK_ERR_INVALID_FIELD},
         {"command", "args", FIXED("\x81\xa7intents\xa1x"), MK_ERR_INVALID_FIELD},
         {"command", "args", FIXED("\x81\xa7intents\x91\x01"), MK_ERR_INVALID_FIELD},
+        {"command", "born", FIXED("\xcf\x00\x10\x00\x00\x00\x00\x00\x01"), MK_ERR_INVALID_FIELD},
         {"command", "deadline_ms", FIXED("\xcf\x00\x10\x00\x00\x00\x00\x00\x01"), MK_ERR_INVALID_FIELD},
         {"input", "v", FIXED("\x02"), MK_ERR_UNSUPPORTED_VERSION},
         {"input", "v", FIXED("\x00"), MK_ERR_MISSING_FIELD},

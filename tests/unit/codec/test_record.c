@@ -2,6 +2,7 @@
 
 #include "codec/pack.h"
 #include "codec/record.h"
+#include "node/core/crc16.h"
 
 #include <stdlib.h>
 
@@ -61,6 +62,12 @@ static struct session_record full_session(const struct run_record *run, const ui
         .updated_ms = 60,
         .last_run = id_of("r-0"),
         .last_receipt_sequence = 2,
+        .failure = {.at_ms = 55,
+                    .run = id_of("r-0"),
+                    .error = MK_ERR_EXECUTOR_FAILED,
+                    .will_retry = true,
+                    .bytes = 2,
+                    .message = "no"},
         .run = run,
         .active = active,
         .active_count = count,
@@ -73,6 +80,7 @@ static struct run_record full_run(void)
                                .attempt = 2,
                                .deaths = 1,
                                .boundary = MK_RUN_CHECKPOINT,
+                               .cancelled = true,
                                .inputs = {3, 5},
                                .input_count = 2};
 }
@@ -84,6 +92,7 @@ static void same_run(const struct run_record *a, const struct run_record *b)
         return;
     same(id_span(&a->id), id_span(&b->id));
     assert_true(a->attempt == b->attempt && a->deaths == b->deaths && a->boundary == b->boundary);
+    assert_int_equal(a->cancelled, b->cancelled);
     assert_int_equal(a->input_count, b->input_count);
     assert_memory_equal(a->inputs, b->inputs, a->input_count * sizeof *a->inputs);
 }
@@ -104,6 +113,10 @@ static void same_session(const struct session_record *a, const struct session_re
     assert_true(a->created_ms == b->created_ms && a->updated_ms == b->updated_ms);
     same(id_span(&a->last_run), id_span(&b->last_run));
     assert_int_equal(a->last_receipt_sequence, b->last_receipt_sequence);
+    assert_true(a->failure.at_ms == b->failure.at_ms && a->failure.error == b->failure.error &&
+                a->failure.will_retry == b->failure.will_retry);
+    same(id_span(&a->failure.run), id_span(&b->failure.run));
+    same(span_bytes(a->failure.message, a->failure.bytes), span_bytes(b->failure.message, b->failure.bytes));
     same_run(a->run, b->run);
     assert_int_equal(a->active_count, b->active_count);
     if (a->active_count)
@@ -132,6 +145,48 @@ static void test_record__a_session_comes_back_as_it_was(void **state)
         full.phase = (enum phase)phase;
         round_trip_session(&full);
     }
+}
+
+/* Records of before these keys existed have none of them, and those without such a run or failure still do not. */
+static void test_record__a_run_nobody_cancelled_and_no_failure_take_no_room(void **state)
+{
+    struct run_record run = full_run();
+    struct session_record in = full_session(&run, NULL, 0);
+    struct read_session out;
+    struct buf bytes = {0};
+    (void)state;
+    run.cancelled = false;
+    in.failure.at_ms = 0;
+    session_record_pack(&bytes, &in);
+    for (size_t i = 0; i + 3 <= bytes.bytes; i++)
+        assert_true(memcmp(bytes.at + i,
+                           "\xa2"
+                           "ca",
+                           3) != 0 &&
+                    memcmp(bytes.at + i,
+                           "\xa2"
+                           "lf",
+                           3) != 0);
+    assert_int_equal(read_session(buf_span(&bytes), &out), MK_ERR_OK);
+    assert_false(out.run.cancelled);
+    assert_int_equal(out.record.failure.at_ms, 0);
+    buf_fini(&bytes);
+}
+
+/* A newer node's code must not put the session in quarantine. */
+static void test_record__a_failure_with_an_unknown_code_reads_as_internal(void **state)
+{
+    struct session_record in = full_session(NULL, NULL, 0);
+    struct read_session out;
+    struct buf bytes = {0};
+    (void)state;
+    session_record_pack(&bytes, &in);
+    for (size_t i = 0; i + 15 <= bytes.bytes; i++)
+        if (!memcmp(bytes.at + i, "executor_failed", 15))
+            memcpy((char *)bytes.at + i, "executor_fainted", 15);
+    assert_int_equal(read_session(buf_span(&bytes), &out), MK_ERR_OK);
+    assert_int_equal(out.record.failure.error, MK_ERR_INTERNAL);
+    buf_fini(&bytes);
 }
 
 static void test_record__the_longest_session_comes_back_as_it_was(void **state)
@@ -289,6 +344,7 @@ static struct input_record full_input(void)
         .last_boundary_sequence = 4,
         .resume_pending = true,
         .admitted_while_running = true,
+        .silent = true,
         .admitted_ms = 5,
         .deadline_at_ms = 6,
     };
@@ -459,6 +515,7 @@ static void round_trip_input(const struct input_record *in)
     same(in->last_run, out.last_run);
     assert_int_equal(in->last_boundary_sequence, out.last_boundary_sequence);
     assert_true(in->resume_pending == out.resume_pending && in->admitted_while_running == out.admitted_while_running);
+    assert_true(in->silent == out.silent);
     assert_true(in->admitted_ms == out.admitted_ms && in->deadline_at_ms == out.deadline_at_ms);
     same(in->input.h.id, out.input.h.id);
     same(in->input.session, out.input.session);
@@ -475,7 +532,7 @@ static void test_record__an_input_comes_back_as_it_was(void **state)
     in.lane = LANE_QUEUE;
     round_trip_input(&in);
     in.order = 0;
-    in.resume_pending = in.admitted_while_running = false;
+    in.resume_pending = in.admitted_while_running = in.silent = false;
     for (unsigned phase = 0; phase < INPUT_PHASE_COUNT; phase++) {
         in.phase = (enum input_phase)phase;
         round_trip_input(&in);
@@ -554,6 +611,42 @@ static void test_record__a_field_of_another_form_is_no_fact(void **state)
     }
 }
 
+/* --- memos --- */
+
+static void test_record__a_memo_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < FACT_KIND_COUNT; kind++) {
+        struct buf bytes = {0};
+        struct memo_record in = {MEMO_RECORD_VERSION, (enum fact_kind)kind, SPAN_LIT("a name"), 1700000000000}, out;
+        memo_record_pack(&bytes, &in);
+        assert_int_equal(memo_record_read(buf_span(&bytes), &out, NULL), MK_ERR_OK);
+        assert_true(in.version == out.version && in.kind == out.kind && in.at_ms == out.at_ms);
+        same(in.name, out.name);
+        for (size_t i = 0; i < bytes.bytes; i++)
+            assert_int_equal(memo_record_read(span_bytes(bytes.at, i), &out, NULL), MK_ERR_MALFORMED);
+        buf_reset(&bytes);
+        in.version = 2;
+        memo_record_pack(&bytes, &in);
+        assert_int_equal(memo_record_read(buf_span(&bytes), &out, NULL), MK_ERR_UNSUPPORTED_VERSION);
+        buf_fini(&bytes);
+    }
+}
+
+static void test_record__a_memo_stands_where_no_session_is(void **state)
+{
+    char field[MEMO_FIELD_BYTES], session[SESSION_ID_BYTES_MAX];
+    (void)state;
+    memset(session, 's', sizeof session);
+    size_t bytes = memo_field(field, span_bytes(session, sizeof session));
+    assert_int_equal(bytes, sizeof field);
+    assert_false(session_id_valid(span_bytes(field, bytes)));
+    same(memo_session(span_bytes(field, bytes)), span_bytes(session, sizeof session));
+    assert_false(span_given(memo_session(SPAN_LIT("s1"))));
+    assert_false(span_given(memo_session(SPAN_LIT("/"))));
+    assert_false(span_given(memo_session(SPAN_LIT(""))));
+}
+
 static void test_record__the_field_of_an_input_is_its_session_and_sequence(void **state)
 {
     char text[INPUT_FIELD_BYTES], session[SESSION_ID_BYTES_MAX];
@@ -569,6 +662,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record__a_session_comes_back_as_it_was),
+        cmocka_unit_test(test_record__a_run_nobody_cancelled_and_no_failure_take_no_room),
+        cmocka_unit_test(test_record__a_failure_with_an_unknown_code_reads_as_internal),
         cmocka_unit_test(test_record__the_longest_session_comes_back_as_it_was),
         cmocka_unit_test(test_record__active_sequences_are_written_as_ranges),
         cmocka_unit_test(test_record__ranges_are_read_when_they_ascend_and_only_then),
@@ -582,6 +677,8 @@ int main(void)
         cmocka_unit_test(test_record__a_field_of_a_fact_is_split_as_it_was_made),
         cmocka_unit_test(test_record__a_field_of_another_form_is_no_fact),
         cmocka_unit_test(test_record__the_field_of_an_input_is_its_session_and_sequence),
+        cmocka_unit_test(test_record__a_memo_comes_back_as_it_was),
+        cmocka_unit_test(test_record__a_memo_stands_where_no_session_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,8 @@ struct rig {
     bool has_state;
     /* what came of the last event */
     char log[RIG_LOG]; /* one line per answer, event and order */
+    char dead[1024];   /* "id reason attempts;" for each dead letter, of all events */
+    char memos[1024];  /* "name;" for each memo, of all events */
     struct executor_order order;
     size_t wants, skips, commits;
     bool failed;
@@ -132,6 +134,14 @@ static inline void rig_tell(struct rig *rig, enum fact_kind kind, struct span na
 static inline void rig_write(struct rig *rig, const struct fact_write *write)
 {
     struct rig_fact *fact = rig_fact(rig, write->record.kind, id_span(&write->name));
+    size_t used = strlen(rig->memos);
+    if (write->memo)
+        snprintf(rig->memos + used, sizeof rig->memos - used, "%s;", write->name.text);
+    if (write->forget) {
+        if (fact)
+            *fact = rig->facts[--rig->fact_count];
+        return;
+    }
     if (!fact) {
         assert_true(rig->fact_count < RIG_FACTS);
         fact = &rig->facts[rig->fact_count++];
@@ -293,14 +303,24 @@ static inline void rig_say_event(struct rig *rig, const struct staged_event *eve
     rig_say(rig, "\n");
 }
 
+static inline void rig_bury(struct rig *rig, const struct staged_event *event)
+{
+    size_t used = strlen(rig->dead);
+    if (event->dead)
+        snprintf(rig->dead + used, sizeof rig->dead - used, "%.*s %s %llu;", SPAN_ARGS(event->dead->input.h.id),
+                 abandon_reason_name(event->dead_why), (unsigned long long)event->dead_attempts);
+}
+
 static inline void rig_release(struct rig *rig)
 {
     struct stage *stage = &rig->session->stage;
     rig->order = stage->order;
     for (const struct answer *answer = stage->answers; answer; answer = answer->next)
         rig_say_answer(rig, answer);
-    for (const struct staged_event *event = stage->events; event; event = event->next)
+    for (const struct staged_event *event = stage->events; event; event = event->next) {
         rig_say_event(rig, event);
+        rig_bury(rig, event);
+    }
     session_commit(rig->session);
     const struct run_record *run = &rig->session->core.run;
     if (rig->order.start) {

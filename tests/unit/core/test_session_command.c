@@ -581,6 +581,76 @@ static void test_query__they_show_the_session_and_change_nothing(void **state)
     rig_free(rig);
 }
 
+/* --- retention (rule 8) --- */
+
+static void trim_command(struct rig *rig, const char *id, uint64_t up_to_ms)
+{
+    struct session_trim trim = {.up_to_ms = up_to_ms};
+    id_set(&trim.command, span_of(id));
+    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim = &trim});
+}
+
+static void test_command__what_no_event_names_has_a_memo(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    rig_do(rig, "w", MK_OP_WAKE);
+    rig_do(rig, "w", MK_OP_WAKE); /* a repeat is remembered already */
+    rig_do(rig, "q", MK_OP_SHOW);
+    struct mk_command withdraw = rig_command("x", MK_OP_WITHDRAW);
+    withdraw.args.id = SPAN_LIT("unborn");
+    rig_order(rig, withdraw);
+    rig_succeed(rig, "1");
+    assert_string_equal(rig->memos, "w;unborn;x;");
+    rig_free(rig);
+}
+
+static void test_command__a_result_that_was_forgotten_is_not_answered_again_but_too_late(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    struct mk_command wake = rig_command("w", MK_OP_WAKE);
+    wake.born = 3999;
+    rig_order(rig, wake);
+    rig_do(rig, "kept", MK_OP_WAKE);
+    trim_command(rig, "w", 4000);
+    rig_order(rig, wake);
+    assert_said(rig, "result w too_late final\n");
+    wake.h.id = SPAN_LIT("kept");
+    rig_order(rig, wake);
+    assert_said(rig, "result kept ok = result kept");
+    wake.h.id = SPAN_LIT("new");
+    wake.born = 4000;
+    rig_order(rig, wake);
+    assert_said(rig, "result new ok woken");
+    wake.h.id = SPAN_LIT("first sending");
+    wake.born = 0;
+    rig_order(rig, wake);
+    assert_said(rig, "result first sending ok woken");
+    rig_free(rig);
+}
+
+static void test_command__a_withdrawn_id_that_was_forgotten_is_too_late(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_command withdraw = rig_command("x", MK_OP_WITHDRAW);
+    withdraw.args.id = SPAN_LIT("unborn");
+    rig_order(rig, withdraw);
+    struct session_trim trim = {.up_to_ms = 4000};
+    id_set(&trim.input, SPAN_LIT("unborn"));
+    struct mk_input input = rig_input("unborn", MK_PROMPT);
+    input.born = 3999;
+    rig_admit(rig, input);
+    assert_said(rig, "admission unborn rejected withdrawn final\n");
+    rig_give(rig, (struct session_event){.type = EV_SESSION_TRIM, .trim = &trim});
+    rig_admit(rig, input);
+    assert_said(rig, "admission unborn rejected too_late final\n");
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -614,6 +684,9 @@ int main(void)
         cmocka_unit_test(test_command__publish_event_is_a_numbered_notice),
         cmocka_unit_test(test_query__outcome_tells_the_four_answers_apart),
         cmocka_unit_test(test_query__they_show_the_session_and_change_nothing),
+        cmocka_unit_test(test_command__what_no_event_names_has_a_memo),
+        cmocka_unit_test(test_command__a_result_that_was_forgotten_is_not_answered_again_but_too_late),
+        cmocka_unit_test(test_command__a_withdrawn_id_that_was_forgotten_is_too_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static void take_picture(const struct session *session, struct picture *out)
     out->attached = core->attached;
     out->wake = core->wake;
     out->ordered = core->run_ordered;
-    out->cancelled = core->run_cancelled;
+    out->cancelled = core->run.cancelled;
     out->retained = core->retained;
     out->executor = core->executor;
     out->last_run = core->last_run;
@@ -59,9 +59,19 @@ static void take_picture(const struct session *session, struct picture *out)
 /* The steps of a long life, one event each; false: there is no such step. */
 static bool step(struct rig *rig, size_t index)
 {
-    static const enum mk_op ops[] = {
-        MK_OP_RECYCLE, MK_OP_RESET,   MK_OP_SHOW,     MK_OP_OUTCOME,   MK_OP_LIST_ACTIVE_INPUTS,
-        MK_OP_RETIRE,  MK_OP_RECOVER, MK_OP_WITHDRAW, MK_OP_UNREGISTER};
+    static const enum mk_op ops[] = {MK_OP_RECYCLE,
+                                     MK_OP_RESET,
+                                     MK_OP_START_CONVERSATION_RUN,
+                                     MK_OP_WHY,
+                                     MK_OP_COMMIT_SERVICE_TURN,
+                                     MK_OP_INGEST,
+                                     MK_OP_SHOW,
+                                     MK_OP_OUTCOME,
+                                     MK_OP_LIST_ACTIVE_INPUTS,
+                                     MK_OP_RETIRE,
+                                     MK_OP_RECOVER,
+                                     MK_OP_WITHDRAW,
+                                     MK_OP_UNREGISTER};
     struct mk_input input = rig_input("a", MK_PROMPT);
     struct mk_command command = rig_command("c", MK_OP_INTERRUPT);
     struct executor_event event = {SPAN_LIT("ticked"), SPAN_LIT("1")};
@@ -123,6 +133,8 @@ static bool step(struct rig *rig, size_t index)
     snprintf(id, sizeof id, "o%zu", index);
     command = rig_command(id, ops[index]);
     command.args.id = SPAN_LIT("x");
+    command.args.run = SPAN_LIT("turn");
+    command.input = rig_input("g", MK_OPERATION); /* runs nothing: what follows is not held up */
     rig_order(rig, command);
     return true;
 }

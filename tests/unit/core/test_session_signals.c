@@ -238,6 +238,14 @@ static void test_signals__a_silenced_steer_shares_no_run_with_a_checkpoint(void 
     assert_two_runs(two_steers());
 }
 
+static void test_signals__a_silenced_steer_shares_none_on_the_next_node_either(void **state)
+{
+    (void)state;
+    struct rig *rig = two_steers();
+    rig_crash(rig);
+    assert_two_runs(rig);
+}
+
 /* --- coalescing --- */
 
 struct pair {
@@ -316,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_signals__an_operation_is_over_when_it_is_admitted),
         cmocka_unit_test(test_signals__a_set_of_silent_intents_lasts_until_the_next_or_until_a_lifecycle_command),
         cmocka_unit_test(test_signals__a_silenced_steer_shares_no_run_with_a_checkpoint),
+        cmocka_unit_test(test_signals__a_silenced_steer_shares_none_on_the_next_node_either),
         cmocka_unit_test(test_signals__only_queued_progress_of_the_same_name_is_replaced),
         cmocka_unit_test(test_signals__what_runs_is_not_replaced_and_what_was_replaced_stays_so),
     };
