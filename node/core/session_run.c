@@ -63,7 +63,7 @@ static void remember_end(const struct turn_of *turn, const struct entry *entry, 
     write->record.event = event->as.completion.seq;
     write->record.attempts = entry->attempts;
     write->record.run = id_span(&write->run);
-    write->record.ephemeral = !entry_is_durable(entry);
+    write->record.ephemeral = !entry_is_durable(entry) && ending->reason != ABANDON_WITHDRAWN; /* for good */
     session->core.terminal_count++;
     stage_row_removed(session, entry->seq);
 }

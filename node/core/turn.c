@@ -369,9 +369,11 @@ static void count_event(struct node *node, const struct staged_event *event)
         node->seen.runs_failed++;
 }
 
-/* An older commit may be confirmed behind a newer one. */
+/* An older commit may be confirmed behind a newer one. What came before, and had nothing to say, counts as published. */
 static void spoke(struct partition *partition, uint64_t sequence)
 {
+    if (partition->spoken <= partition->published && sequence > partition->published)
+        partition->published = sequence - 1;
     if (sequence > partition->spoken)
         partition->spoken = sequence;
 }

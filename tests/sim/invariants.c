@@ -443,6 +443,8 @@ static void check_row(struct sim *s, struct seen_session *session, const struct 
     const struct mk_input *in = &row->input;
     struct seen_input *input = checks_input(s, session->name, in->h.id);
     bool durable = in->durability == MK_DURABLE;
+    if (durable && input->terminal && !input->durable) /* an ephemeral one of that name went with its owner */
+        *input = (struct seen_input){.durable = false};
     if (durable && input->seq && input->seq != row->seq)
         sim_broken(s, "P2", "%.*s was admitted twice, as %llu and %llu", SPAN_ARGS(in->h.id),
                    (unsigned long long)input->seq, (unsigned long long)row->seq);

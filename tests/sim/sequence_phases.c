@@ -77,8 +77,8 @@ static const struct cell cells[MK_OP_COUNT][BASE_COUNT] = {
     [MK_OP_STOP]                  = {NoRdy, NoRdy, NoRdy, Sto,   StoSp, Sto,   StoSp, StoSp, BRe,   ReBRe, NoVal, NoDes},
     [MK_OP_DESTROY]               = {NoFnd, NoFnd, NoFnd, Des,   Des,   Des,   Des,   Des,   Des,   Des,   Des,   NoDes},
     [MK_OP_ABANDON_RETIRED]       = {NoRdy, NoRdy, NoRdy, NoRdy, NoRdy, NoRdy, NoRdy, NoRdy, Ok,    OkRdy, NoRdy, NoRdy},
-    [MK_OP_INTERRUPT]             = {NoDes, NoDes, NoDes, NoRdy, OkRdy, NoRdy, Ok,    Ok,    NoRdy, OkRdy, NoRdy, NoDes},
-    [MK_OP_CANCEL_AFTER_BOUNDARY] = {NoRdy, NoRdy, NoRdy, NoRdy, OkRdy, NoRdy, Ok,    Ok,    NoRdy, NoRdy, NoRdy, NoDes},
+    [MK_OP_INTERRUPT]             = {NoDes, NoDes, NoDes, NoRdy, OkRdy, OkRdy, Ok,    Ok,    NoRdy, OkRdy, NoRdy, NoDes},
+    [MK_OP_CANCEL_AFTER_BOUNDARY] = {NoRdy, NoRdy, NoRdy, NoRdy, OkRdy, OkRdy, Ok,    Ok,    NoRdy, NoRdy, NoRdy, NoDes},
     [MK_OP_SILENT_INTENTS]        = {NoVal, NoVal, NoVal, Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    NoDes},
     [MK_OP_WITHDRAW]              = {Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok,    Ok},
     [MK_OP_WAKE]                  = {NoRdy, NoRdy, NoRdy, OkRdy, Ok,    OkRdy, Ok,    Ok,    Ok,    Ok,    Ok,    Ok},
@@ -116,8 +116,7 @@ static bool shows(enum base base, struct span phase)
         return span_is(phase, "idle");
     case IDLE:
         return span_is(phase, "idle") || span_is(phase, "running");
-    case BARE_ATTACHED:
-        return span_is(phase, "attached");
+    case BARE_ATTACHED: /* the turn of a service needs no executor */
     case ATTACHED:
         return span_is(phase, "attached") || span_is(phase, "running");
     case STOPPING:
