@@ -75,7 +75,7 @@ class Pair:
     def begin(self):
         """A session of its own. Called again when the first did not get where it should."""
         self.session = f"{self.phase}-{self.operation}-{secrets.token_hex(4)}"
-        self.inputs, self.accepted, self.epoch = {}, [], "none"
+        self.inputs, self.accepted, self.epoch, self.turn = {}, [], "none", f"turn-{secrets.token_hex(8)}"
 
     def __repr__(self):
         return f"{self.operation} from {self.phase}"
@@ -92,21 +92,28 @@ class Pair:
         return message
 
     def step(self, name):
-        return self.put_in(name) if len(name) == 1 else self.command(*STEPS[name])
+        if len(name) == 1:
+            return self.put_in(name)
+        op, args = STEPS[name]
+        return self.command(op, self.arguments(args))
+
+    def arguments(self, args):
+        return {key: self.argument(value) for key, value in args.items()}
 
     def argument(self, value):
         if value == "@epoch":
             return self.epoch
         if value == "@waiting":
             return next((self.inputs[name] for name in "qf" if name in self.inputs), f"never-{self.session}")
-        return self.inputs["r"] if value == "@runs" else value
+        if value == "@input":
+            return self.put_in("new")
+        return {"@runs": self.inputs.get("r"), "@turn": self.turn}.get(value, value) if isinstance(value, str) else value
 
     def messages(self):
         """What is sent at once: the last step, a look, the operation, a look."""
         op, args = OPERATIONS[self.operation]
         self.last = [self.step(name) for name in PHASES[self.phase][1]]
-        args = {key: self.argument(value) for key, value in args.items()}
-        self.asked = self.put_in("new") if op == "input" else self.command(op, args)
+        self.asked = self.put_in("new") if op == "input" else self.command(op, self.arguments(args))
         self.before, self.after = self.command("show"), self.command("show")
         return self.last + [self.before, self.asked, self.after]
 
@@ -122,7 +129,7 @@ class Pair:
         _, _, shows, executor, active = PHASES[self.phase]
         if not shown["ok"]:
             return shows == NOBODY and shown["error"]["code"] == "not_found"
-        data, runs = shown["data"], "r" in active
+        data, runs = shown["data"], "r" in active or self.phase == "turn"
         found = (data["phase"], data["attached"], data["active"], data["run"] is not None, data["registration"] == "draining")
         return found == (shows, executor, len(active), runs, self.phase == "leaving")
 
@@ -141,7 +148,7 @@ class Pair:
             ok, error, data = answer["outcome"] == "accepted", {**answer, "code": answer.get("reason")}, answer
         else:
             ok, error, data = answer["ok"], answer.get("error"), answer.get("data") or {}
-        if ok and answer["t"] == "admission":
+        if ok and (answer["t"] == "admission" or data.get("outcome") == "accepted"):
             self.accepted.append("new")
         if ok != expected.ok:
             self.fault("answer", expected.code, error or answer)
@@ -160,7 +167,7 @@ class Pair:
             if text.startswith("="):
                 wanted = [self.inputs[name] for name in text[1:]]
             else:
-                wanted = {"yes": True, "no": False, "nil": None}.get(text, int(text) if text.isdigit() else text)
+                wanted = {"yes": True, "no": False, "nil": None}.get(text, int(text) if text.isdigit() else self.argument(text))
             if got != wanted:
                 self.fault(f"data.{key}", wanted, got)
         if self.operation == "prepare_bindings" and not (data.get("epoch") and data.get("fence") and data.get("generation")):
@@ -174,8 +181,13 @@ class Pair:
             self.fault(when, wanted, got)
 
     def restored(self, shown):
-        """What the next owner shows: a run goes on, what waits is woken, and an executor comes back with its session (D17)."""
-        phase, attached, _, active = there(shown)
+        """What the next owner shows: a run goes on, what waits is woken, and an executor comes back with its session (D17). A
+        service's turn ends with its node; a stop that waited for it is carried out (D18)."""
+        phase, attached, executor, active = there(shown)
+        if phase == "running" and "service" in shown["data"]["run"]:
+            if self.operation == "stop":
+                return ("stopped", False, executor, 0)
+            phase = "attached"
         if phase in ("idle", "attached") and attached:
             phase = "running" if active else "attached"
         return (phase, *there(shown)[1:])
