@@ -16,6 +16,7 @@ from lifecycle_table import (AUTOMATIC, ENDS, IMPOSSIBLE, NOBODY, ONLY_MANUAL, O
 EXECUTORS = ["--executor", "nap=builtin:sleep"]  # another name for the same, to tell who got the session
 LONG_MS = 600_000  # inputs never end by themselves
 PATIENCE_S = 10
+TRIES = 60  # an unregister waits for its run for a moment only: on a busy machine it is over before the next message comes
 
 # --- one connection, many sessions -------------------------------------------------------------------------------------
 
@@ -276,7 +277,7 @@ class Play:
     def go(self):
         """Every pair, and once more those that something overtook."""
         left = self.pairs
-        for _ in range(8):
+        for _ in range(TRIES):
             self.line.events = []
             self.take(left)
             self.operate(left)
