@@ -206,22 +206,30 @@ static void pack_head(struct packer *pack, const struct session *session)
         operation(pack, 'X', id, SPAN_LIT(""));
 }
 
+static void pack_row(struct packer *pack, struct span session, const struct entry *entry)
+{
+    char field[INPUT_FIELD_BYTES];
+    struct input_record record;
+    if (!entry->dirty)
+        return;
+    input_record_of(entry, &record);
+    buf_reset(&pack->scratch->record);
+    input_record_pack(&pack->scratch->record, &record);
+    pack->failed |= pack->scratch->record.failed;
+    operation(pack, 'i', (struct span){field, input_field(field, session, entry->seq)},
+              buf_span(&pack->scratch->record));
+}
+
 static void pack_rows(struct packer *pack, const struct session *session)
 {
     char field[INPUT_FIELD_BYTES];
     struct span id = session_id_span(&session->id);
     const struct ledger *ledger = &session->core.ledger;
-    for (size_t i = 0; i < ledger->count; i++) {
-        if (!ledger->entries[i]->dirty)
-            continue;
-        struct input_record record;
-        input_record_of(ledger->entries[i], &record);
-        buf_reset(&pack->scratch->record);
-        input_record_pack(&pack->scratch->record, &record);
-        pack->failed |= pack->scratch->record.failed;
-        operation(pack, 'i', (struct span){field, input_field(field, id, ledger->entries[i]->seq)},
-                  buf_span(&pack->scratch->record));
-    }
+    const struct carried *carried = &session->core.carried;
+    for (size_t i = 0; i < ledger->count; i++)
+        pack_row(pack, id, ledger->entries[i]);
+    for (size_t i = 0; i < carried->count; i++)
+        pack_row(pack, id, carried->entries[i]);
     for (size_t i = 0; i < session->stage.removed_count; i++)
         operation(pack, 'I', (struct span){field, input_field(field, id, session->stage.removed[i])}, SPAN_LIT(""));
 }

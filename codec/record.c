@@ -123,6 +123,14 @@ static void pack_binding(struct map_pack *outer, const struct binding *in)
     map_close(&map);
 }
 
+static void pack_sequences(struct map_pack *map, const char *key, const uint64_t *list, size_t count)
+{
+    map_key(map, key);
+    msgpack_pack_array(&map->packer, count);
+    for (size_t i = 0; i < count; i++)
+        msgpack_pack_uint64(&map->packer, list[i]);
+}
+
 static void pack_run(struct map_pack *outer, const struct run_record *in)
 {
     struct map_pack map;
@@ -134,10 +142,7 @@ static void pack_run(struct map_pack *outer, const struct run_record *in)
     map_text(&map, "bo", span_of(mk_boundary_name(in->boundary)));
     if (in->cancelled)
         map_bool(&map, "ca", true);
-    map_key(&map, "in");
-    msgpack_pack_array(&map.packer, in->input_count);
-    for (size_t i = 0; i < in->input_count; i++)
-        msgpack_pack_uint64(&map.packer, in->inputs[i]);
+    pack_sequences(&map, "in", in->inputs, in->input_count);
     map_close(&map);
 }
 
@@ -181,6 +186,8 @@ void session_record_pack(struct buf *out, const struct session_record *in)
         pack_failure(&map, &in->failure);
     if (in->run)
         pack_run(&map, in->run);
+    if (in->injected_count)
+        pack_sequences(&map, "inj", in->injected, in->injected_count);
     map_close(&map);
 }
 
@@ -212,16 +219,23 @@ struct run_fields {
     struct span inputs;
 };
 
-static enum mk_err read_inputs(struct span raw, struct run_record *out, struct mk_note *note)
+/* Admission sequences, in the order of the list. */
+struct sequences {
+    const char *key;
+    uint64_t *list;
+    size_t *count, most;
+};
+
+static enum mk_err read_sequences(struct span raw, const struct sequences *out, struct mk_note *note)
 {
     struct cursor cursor = cursor_of(raw);
     struct value value;
-    if (!cursor_read(&cursor, &value) || value.type != VALUE_ARRAY || value.number > RUN_INPUTS_MAX)
-        return err_set(note, MK_ERR_INVALID_FIELD, "run.in: an array of at most %d numbers wanted", RUN_INPUTS_MAX);
+    if (!cursor_read(&cursor, &value) || value.type != VALUE_ARRAY || value.number > out->most)
+        return err_set(note, MK_ERR_INVALID_FIELD, "%s: an array of at most %zu numbers wanted", out->key, out->most);
     for (uint64_t left = value.number; left > 0; left--) {
         if (!cursor_read(&cursor, &value) || value.type != VALUE_UINT)
-            return err_set(note, MK_ERR_INVALID_FIELD, "run.in: numbers wanted");
-        out->inputs[out->input_count++] = value.number;
+            return err_set(note, MK_ERR_INVALID_FIELD, "%s: numbers wanted", out->key);
+        out->list[(*out->count)++] = value.number;
     }
     return MK_ERR_OK;
 }
@@ -238,8 +252,9 @@ static enum mk_err read_run(struct span raw, struct run_record *out, struct mk_n
     };
     struct run_fields read = {.run = {.attempt = 0}};
     enum mk_err err = fields_read_in(raw, "run", table, COUNT(table), &read, note);
+    const struct sequences inputs = {"run.in", read.run.inputs, &read.run.input_count, RUN_INPUTS_MAX};
     if (!err)
-        err = read_inputs(read.inputs, &read.run, note);
+        err = read_sequences(read.inputs, &inputs, note);
     *out = read.run;
     return err;
 }
@@ -271,7 +286,7 @@ static enum mk_err read_failure(struct span raw, struct failure_record *out, str
 
 struct session_fields {
     struct session_record in;
-    struct span binding, run, failure;
+    struct span binding, run, failure, injected;
 };
 
 static const struct field session_table[] = {
@@ -292,6 +307,7 @@ static const struct field session_table[] = {
     U64("lq", AT(session_fields, in.last_receipt_sequence)),
     RAW("lf", AT(session_fields, failure)),
     RAW("run", AT(session_fields, run)),
+    RAW("inj", AT(session_fields, injected)),
 };
 
 /* The version is looked at first: a record of another one may have quite other keys. */
@@ -324,6 +340,9 @@ enum mk_err session_record_read(struct span bytes, struct session_record *out, s
         err = read_run(read.run, run, note);
         read.in.run = run;
     }
+    const struct sequences injected = {"inj", read.in.injected, &read.in.injected_count, INJECTED_MAX};
+    if (!err && span_given(read.injected))
+        err = read_sequences(read.injected, &injected, note);
     if (!err && !read_ranges(ranges, active, &read.in.active_count))
         err = err_set(note, MK_ERR_MALFORMED, "a session record's sequences cannot be read");
     *out = read.in;

@@ -48,7 +48,7 @@ static void put_kind(struct map_pack *map, const struct mk_input *in)
         map_text(map, "continuation", span_of(mk_continuation_name(in->continuation)));
 }
 
-static void put_input(struct buf *out, const struct run_input *run)
+void run_input_pack(struct buf *out, const struct run_input *run)
 {
     const struct mk_input *in = run->input;
     struct map_pack map;
@@ -80,7 +80,14 @@ static void end_frame(struct buf *out, size_t head)
         out->at[head + i] = (char)(bytes >> (24 - 8 * i));
 }
 
-void run_pack(struct buf *out, const struct run_request *request)
+/* A map's or array's 16-bit count, behind its first byte. */
+static void put_count(char *at, size_t count)
+{
+    at[1] = (char)(count >> 8);
+    at[2] = (char)(count & 0xff);
+}
+
+size_t run_pack(struct buf *out, const struct run_request *request)
 {
     struct map_pack map;
     size_t head = begin_frame(out);
@@ -97,10 +104,41 @@ void run_pack(struct buf *out, const struct run_request *request)
     map_key(&map, "inputs");
     msgpack_pack_array(&map.packer, request->input_count);
     for (size_t i = 0; i < request->input_count; i++)
-        put_input(out, &request->inputs[i]);
+        run_input_pack(out, &request->inputs[i]);
     /* Sessions have neither yet: who reads them must be ready for a map. */
     put_nil(&map, "visibility");
     put_nil(&map, "identity");
+    /* The last key: what is injected later goes behind it (run_again_pack). */
+    map_key(&map, "injected");
+    size_t count_at = out->bytes - head;
+    char array[3] = {(char)0xdc};
+    put_count(array, request->injected_count);
+    buf_append(out, array, sizeof array);
+    for (size_t i = 0; i < request->injected_count; i++)
+        run_input_pack(out, &request->injected[i]);
+    map_close(&map);
+    end_frame(out, head);
+    return count_at;
+}
+
+void run_again_pack(struct buf *out, struct span frame, size_t count_at, struct span inputs, size_t count)
+{
+    size_t head = out->bytes;
+    buf_append(out, frame.at, frame.bytes);
+    buf_append(out, inputs.at, inputs.bytes);
+    if (!out->failed)
+        put_count(out->at + head + count_at, count);
+    end_frame(out, head);
+}
+
+void run_inject_pack(struct buf *out, struct span run, const struct run_input *input)
+{
+    struct map_pack map;
+    size_t head = begin_frame(out);
+    map_open(&map, out);
+    map_text(&map, "inject", run);
+    map_key(&map, "input");
+    run_input_pack(out, input);
     map_close(&map);
     end_frame(out, head);
 }
@@ -267,7 +305,26 @@ static enum mk_err read_failure(struct span raw, struct run_answer *out, struct 
 struct answer_fields {
     struct span state, result, results, events, failure;
     bool cancelled;
+    struct span boundary, live, injected, ok;
 };
+
+/* What is said while the run goes on: about what, and yes or no; nothing else of the frame counts. */
+static enum mk_err read_word(struct span about, struct span yes, enum child_word word, struct run_answer *out,
+                             struct mk_note *note)
+{
+    struct cursor cursor = cursor_of(about);
+    struct value value;
+    if (!cursor_read(&cursor, &value) || value.type != VALUE_STR || !value.text.bytes ||
+        value.text.bytes > MESSAGE_ID_BYTES_MAX)
+        return wrong(note, word == WORD_BOUNDARY ? "boundary: the run's id wanted" : "injected: an input's id wanted");
+    out->word = word;
+    out->about = value.text;
+    cursor = cursor_of(yes);
+    if (!cursor_read(&cursor, &value) || value.type != VALUE_BOOL)
+        return wrong(note, word == WORD_BOUNDARY ? "live: a boolean wanted" : "ok: a boolean wanted");
+    out->yes = value.number != 0;
+    return MK_ERR_OK;
+}
 
 static enum mk_err read_rest(const struct answer_fields *read, size_t input_count, struct run_answer *out,
                              struct mk_note *note)
@@ -294,6 +351,10 @@ enum mk_err run_answer_read(struct span map, size_t input_count, struct run_answ
         {.key = "events", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, events)},
         {.key = "failure", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, failure)},
         {.key = "cancelled", .type = FIELD_BOOL, .offset = offsetof(struct answer_fields, cancelled)},
+        {.key = "boundary", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, boundary)},
+        {.key = "live", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, live)},
+        {.key = "injected", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, injected)},
+        {.key = "ok", .type = FIELD_RAW, .offset = offsetof(struct answer_fields, ok)},
     };
     struct answer_fields read = {.cancelled = false};
     memset(out, 0, sizeof *out);
@@ -302,6 +363,10 @@ enum mk_err run_answer_read(struct span map, size_t input_count, struct run_answ
         return err == MK_ERR_TOO_LARGE ? MK_ERR_RESULT_TOO_LARGE : MK_ERR_EXECUTOR_FAILED;
     if (fields_read(map, fields, sizeof fields / sizeof *fields, &read, note))
         return MK_ERR_EXECUTOR_FAILED;
+    if (span_given(read.boundary) && !is_nil(read.boundary))
+        return read_word(read.boundary, read.live, WORD_BOUNDARY, out, note);
+    if (span_given(read.injected) && !is_nil(read.injected))
+        return read_word(read.injected, read.ok, WORD_INJECTED, out, note);
     out->cancelled = read.cancelled;
     if (span_given(read.failure) && !is_nil(read.failure))
         return read_failure(read.failure, out, note);

@@ -145,18 +145,35 @@ void child_give(struct child *child, struct pooled_run *run)
         uv_update_time(child->pool->pools->loop);
         uv_timer_start(&child->timer, on_timer, run_ms, 0);
     }
-    streams_write(child->streams, run->frame);
+    streams_write(child->streams, run->frame, true);
+}
+
+static bool hears(const struct child *child)
+{
+    return !child->condemned && !child->over && !child->lost;
+}
+
+bool child_inject(struct child *child, const struct run_input *input)
+{
+    struct frame_bytes *frame = hears(child) ? frame_new() : NULL;
+    if (frame)
+        run_inject_pack(&frame->bytes, id_span(&child->run->id), input);
+    bool packed = frame && !frame->bytes.failed;
+    if (packed)
+        streams_write(child->streams, frame, false);
+    frame_release(frame);
+    return packed;
 }
 
 void child_cancel(struct child *child, bool hard)
 {
-    struct frame_bytes *frame = child->condemned || child->over || child->lost ? NULL : frame_new();
+    struct frame_bytes *frame = hears(child) ? frame_new() : NULL;
     if (frame)
         run_cancel_pack(&frame->bytes, id_span(&child->run->id), hard);
     if (frame && !frame->bytes.failed)
-        streams_write(child->streams, frame);
+        streams_write(child->streams, frame, false);
     frame_release(frame);
-    if (hard && !child->condemned && !child->over && !child->lost)
+    if (hard && hears(child))
         uv_timer_start(&child->timer, on_timer, CANCEL_GRACE_MS, 0);
 }
 
@@ -183,6 +200,28 @@ static void settle(struct pooled_run *run)
         pool_run_end(run, answer->result_count ? RUN_RESULT : RUN_NO_RESULT);
 }
 
+static void forget_answer(struct pooled_run *run)
+{
+    free(run->answer);
+    free(run->answer_bytes);
+    run->answer = NULL;
+    run->answer_bytes = NULL;
+}
+
+/* What it says while the run goes on. */
+static void word(struct child *child)
+{
+    struct pooled_run *run = child->run;
+    const struct run_answer *said = run->answer;
+    if (said->word == WORD_BOUNDARY && span_equal(said->about, id_span(&run->id)))
+        pool_run_boundary(run, said->yes);
+    else if (said->word == WORD_BOUNDARY)
+        child_condemn(child, FOR_NONSENSE, "spoke of a boundary of another run than its own");
+    else if (!pool_run_injected(run, said->about, said->yes))
+        child_condemn(child, FOR_NONSENSE, "spoke of an input that it was not asked to take in");
+    forget_answer(run);
+}
+
 static void answered(struct child *child)
 {
     struct mk_note note = {""};
@@ -200,7 +239,12 @@ static void answered(struct child *child)
     if (err && err != MK_ERR_RESULT_TOO_LARGE) {
         char why[RUN_MESSAGE_BYTES];
         run_text(why, sizeof why, span_of(note.text));
+        forget_answer(run); /* the run may begin anew */
         child_condemn(child, FOR_NONSENSE, "wrote what is no answer: %s", why);
+        return;
+    }
+    if (!err && run->answer->word != WORD_ANSWER) {
+        word(child);
         return;
     }
     if (!child->lost && !child->over)

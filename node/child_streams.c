@@ -10,12 +10,14 @@ struct streams {
     struct pools *pools;
     uv_pipe_t in, out, err;
     bool out_ended, err_ended, hears;
+    bool run_unread; /* its run was not written whole */
     int open;
 };
 
 struct writing {
     uv_write_t request;
     struct frame_bytes *frame;
+    bool run;
 };
 
 struct frame_bytes *frame_new(void)
@@ -136,18 +138,22 @@ static void on_written(uv_write_t *request, int status)
     struct writing *writing = (struct writing *)request;
     struct streams *streams = request->handle->data;
     frame_release(writing->frame);
+    if (writing->run)
+        streams->run_unread = false;
     free(writing);
     if (status < 0 && status != UV_ECANCELED && streams->child)
         child_deaf(streams->child);
 }
 
-void streams_write(struct streams *streams, struct frame_bytes *frame)
+void streams_write(struct streams *streams, struct frame_bytes *frame, bool run)
 {
     struct writing *writing = calloc(1, sizeof *writing);
     uv_buf_t bytes = uv_buf_init(frame->bytes.at, (unsigned)frame->bytes.bytes);
     if (!writing)
         abort(); /* as for a run that could not be told to have ended (node/executor.c) */
     writing->frame = frame;
+    writing->run = run;
+    streams->run_unread = streams->run_unread || run;
     frame->refs++;
     if (uv_write(&writing->request, (uv_stream_t *)&streams->in, &bytes, 1, on_written) != 0) {
         frame_release(frame);
@@ -158,7 +164,7 @@ void streams_write(struct streams *streams, struct frame_bytes *frame)
 
 bool streams_unread(const struct streams *streams)
 {
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&streams->in) > 0;
+    return streams->run_unread && uv_stream_get_write_queue_size((const uv_stream_t *)&streams->in) > 0;
 }
 
 /* --- opening --- */

@@ -202,6 +202,23 @@ void driver_run_done(struct driver *driver, struct span session, const struct ru
     driver_step(driver, &event);
 }
 
+void driver_boundary(struct driver *driver, struct span session, const struct run_at *at, bool live)
+{
+    struct node_event event = driver_event(driver, EV_BOUNDARY);
+    event.as.boundary.session = session;
+    event.as.boundary.at = at;
+    event.as.boundary.live = live;
+    driver_step(driver, &event);
+}
+
+void driver_injected(struct driver *driver, struct span session, const struct run_injected *injected)
+{
+    struct node_event event = driver_event(driver, EV_INJECTED);
+    event.as.injected.session = session;
+    event.as.injected.what = injected;
+    driver_step(driver, &event);
+}
+
 void driver_tick(struct driver *driver)
 {
     struct node_event event = driver_event(driver, EV_TICK);

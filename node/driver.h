@@ -37,6 +37,9 @@ void driver_bus_up(struct driver *driver, bool up);          /* own heartbeat he
 void driver_store_up(struct driver *driver, bool up);
 void driver_store_reply(struct driver *driver, uint64_t tag, const struct store_reply *reply);
 void driver_run_done(struct driver *driver, struct span session, const struct run_done *done);
+/* The run takes inputs in at its turn's boundary from now on, or not any more; at its start it does not. */
+void driver_boundary(struct driver *driver, struct span session, const struct run_at *at, bool live);
+void driver_injected(struct driver *driver, struct span session, const struct run_injected *injected);
 void driver_tick(struct driver *driver); /* timers; call when driver_due_ms has passed */
 void driver_turn_end(struct driver *driver);
 void driver_leave(struct driver *driver); /* SIGTERM: finish, give everything away, then `left` */

@@ -125,8 +125,10 @@ static void sink_start(void *self, struct span id, const struct mk_id *run)
     if (!session || !span_equal(id_span(&session->core.run.id), id_span(run)))
         return; /* over before it began: cancelled, or its session is gone */
     const struct session_core *core = &session->core;
-    struct run_input inputs[RUN_INPUTS_MAX];
+    struct run_input inputs[RUN_INPUTS_MAX], injected[INJECTED_MAX];
     size_t count = 0;
+    for (size_t i = 0; i < core->carried.count; i++)
+        injected[i] = (struct run_input){&core->carried.entries[i]->input->input, core->carried.entries[i]->attempts};
     for (size_t i = 0; i < core->run.input_count; i++) {
         const struct entry *entry = ledger_by_seq(&core->ledger, core->run.inputs[i]);
         if (entry)
@@ -141,8 +143,36 @@ static void sink_start(void *self, struct span id, const struct mk_id *run)
         .state = blob_span(core->state),
         .inputs = inputs,
         .input_count = count,
+        .injected = injected,
+        .injected_count = core->carried.count,
     };
     driver->ports.executor.ops->start(driver->ports.executor.self, &request);
+}
+
+/* Unless the run is over, or somebody else's by now. */
+static void sink_inject(void *self, struct span id, const struct mk_id *run, const struct mk_id *input)
+{
+    struct driver *driver = self;
+    const struct session *session = node_session(driver->node, id);
+    bool same = session && span_equal(id_span(&session->core.run.id), id_span(run));
+    const struct entry *entry = same ? ledger_by_id(&session->core.ledger, id_span(input)) : NULL;
+    if (!entry || entry->offer != OFFER_MADE)
+        return;
+    struct run_input given = {&entry->input->input, entry->attempts + 1};
+    driver->ports.executor.ops->inject(driver->ports.executor.self, id, id_span(run), &given);
+}
+
+/* Without memory to queue it it is not asked, and stays queued until the run is over. */
+static void out_inject(struct driver *driver, const struct node_effect *effect)
+{
+    struct outgoing_item *item = outgoing_add(&driver->out, OUT_INJECT);
+    if (!item)
+        return;
+    item->partition = effect->partition;
+    item->fence = effect->fence;
+    item->session = effect->as.executor.session;
+    item->run = effect->as.executor.run;
+    item->input = effect->as.executor.input;
 }
 
 /* No memory to queue it: it starts at once, if it may. */
@@ -236,6 +266,9 @@ void driver_out_effect(struct driver *driver, struct node_effect *effect)
     case DO_RUN:
         out_run(driver, effect);
         break;
+    case DO_INJECT:
+        out_inject(driver, effect);
+        break;
     case DO_CANCEL:
         executor->ops->cancel(executor->self, session_id_span(&effect->as.executor.session),
                               id_span(&effect->as.executor.run), effect->as.executor.hard);
@@ -278,6 +311,7 @@ void driver_out_flush(struct driver *driver)
                                  .may = sink_may,
                                  .publish = sink_publish,
                                  .start = sink_start,
+                                 .inject = sink_inject,
                                  .published = sink_published,
                                  .unix_ms = driver->ports.clock.ops->unix_ms(driver->ports.clock.self)};
     outgoing_flush(&driver->out, &sink);

@@ -23,6 +23,15 @@ struct run {
     bool has_timer;
 };
 
+/* What is to be told of a run that goes on. */
+struct news {
+    TAILQ_ENTRY(news) next;
+    struct mk_session_id session;
+    bool boundary, live; /* else `injected` alone counts but for `at` */
+    struct run_injected injected;
+};
+
+TAILQ_HEAD(news_queue, news);
 LIST_HEAD(run_bucket, run);
 TAILQ_HEAD(run_queue, run);
 
@@ -34,6 +43,7 @@ struct executor {
     size_t name_count;
     struct run_bucket buckets[BUCKETS]; /* by session; every run that was not delivered */
     struct run_queue ready;
+    struct news_queue news;
     struct pools *pools; /* NULL: there is no command */
     size_t running;
     uv_idle_t awake; /* active while something is ready: the loop must not sleep on it */
@@ -174,6 +184,15 @@ static void start(void *self, const struct run_request *request)
         start_builtin(run, name->builtin, request);
 }
 
+/* Builtins have no boundary, so nobody asks them. */
+static void inject(void *self, struct span session, struct span id, const struct run_input *input)
+{
+    struct executor *executor = self;
+    struct run *run = find(executor, session, id);
+    if (run && run->pooled.pool)
+        pools_inject(executor->pools, &run->pooled, input);
+}
+
 /* Only `sleep` takes time; a boundary comes whenever it is asked for one. */
 static void cancel(void *self, struct span session, struct span id, bool hard)
 {
@@ -208,7 +227,7 @@ static void stop(void *self, struct span session)
 
 struct executor_port executor_port(struct executor *executor)
 {
-    static const struct executor_ops ops = {start, cancel, stop, known};
+    static const struct executor_ops ops = {start, inject, cancel, stop, known};
     return (struct executor_port){&ops, executor};
 }
 
@@ -223,6 +242,29 @@ static void on_end(void *user, struct pooled_run *pooled)
 {
     (void)user;
     make_ready(run_of(pooled));
+}
+
+/* Without memory for it the node ends: what was injected would be executed twice. */
+static struct news *add_news(struct executor *executor, const struct pooled_run *pooled)
+{
+    struct news *news = need(sizeof *news);
+    news->session = pooled->session;
+    news->injected.at = (struct run_at){pooled->id, pooled->done.attempt};
+    TAILQ_INSERT_TAIL(&executor->news, news, next);
+    uv_idle_start(&executor->awake, stay_awake);
+    return news;
+}
+
+static void on_boundary(void *user, struct pooled_run *pooled, bool live)
+{
+    struct news *news = add_news(user, pooled);
+    news->boundary = true;
+    news->live = live;
+}
+
+static void on_injected(void *user, struct pooled_run *pooled, const struct run_injected *injected)
+{
+    add_news(user, pooled)->injected = *injected;
 }
 
 /* One that was cut off may still be ending while the next waits. */
@@ -255,6 +297,8 @@ static bool open_pools(struct executor *executor)
         .answer_bytes_max = options->answer_bytes_max,
         .run_ms = options->run_ms,
         .on_end = on_end,
+        .on_boundary = on_boundary,
+        .on_injected = on_injected,
         .is_held = is_held,
         .on_fault = on_fault,
         .user = executor,
@@ -292,6 +336,7 @@ struct executor *executor_new(uv_loop_t *loop, const struct executor_options *op
     for (size_t i = 0; i < BUCKETS; i++)
         LIST_INIT(&executor->buckets[i]);
     TAILQ_INIT(&executor->ready);
+    TAILQ_INIT(&executor->news);
     if (!open_pools(executor)) {
         free(executor);
         return NULL;
@@ -303,7 +348,7 @@ struct executor *executor_new(uv_loop_t *loop, const struct executor_options *op
 
 bool executor_pending(const struct executor *executor)
 {
-    return !TAILQ_EMPTY(&executor->ready);
+    return !TAILQ_EMPTY(&executor->ready) || !TAILQ_EMPTY(&executor->news);
 }
 
 size_t executor_running(const struct executor *executor)
@@ -311,13 +356,30 @@ size_t executor_running(const struct executor *executor)
     return executor->running;
 }
 
+/* Before the ends of their runs. */
+static void deliver_news(struct executor *executor, struct news_queue *queue)
+{
+    const struct executor_options *options = &executor->options;
+    for (struct news *news; (news = TAILQ_FIRST(queue));) {
+        TAILQ_REMOVE(queue, news, next);
+        if (news->boundary)
+            options->on_boundary(options->user, session_id_span(&news->session), &news->injected.at, news->live);
+        else
+            options->on_injected(options->user, session_id_span(&news->session), &news->injected);
+        free(news);
+    }
+}
+
 size_t executor_deliver(struct executor *executor)
 {
     struct run_queue now = TAILQ_HEAD_INITIALIZER(now);
     size_t delivered = 0;
     struct run *run;
+    struct news_queue news = TAILQ_HEAD_INITIALIZER(news);
     TAILQ_CONCAT(&now, &executor->ready, ready);
+    TAILQ_CONCAT(&news, &executor->news, next);
     uv_idle_stop(&executor->awake);
+    deliver_news(executor, &news);
     while ((run = TAILQ_FIRST(&now))) {
         TAILQ_REMOVE(&now, run, ready);
         executor->options.on_done(executor->options.user, session_id_span(&run->session), run->done);
@@ -334,6 +396,10 @@ static void on_executor_closed(uv_handle_t *handle)
 
 void executor_close(struct executor *executor)
 {
+    for (struct news *news; (news = TAILQ_FIRST(&executor->news));) {
+        TAILQ_REMOVE(&executor->news, news, next);
+        free(news);
+    }
     if (executor->pools)
         pools_close(executor->pools);
     for (size_t i = 0; i < BUCKETS; i++) {

@@ -16,6 +16,8 @@ struct executor_options {
     size_t name_count;
     struct span default_name; /* known; copied */
     void (*on_done)(void *user, struct span session, const struct run_done *done);
+    void (*on_boundary)(void *user, struct span session, const struct run_at *at, bool live);
+    void (*on_injected)(void *user, struct span session, const struct run_injected *injected);
     void *user;
     /* For commands only: */
     struct supervisor supervisor; /* started with these very names; taken */
@@ -36,8 +38,8 @@ struct executor_port executor_port(struct executor *executor);
  * children (design section 5, rule 12). */
 void executor_feed(struct executor *executor, uint64_t until_ms);
 
-/* Tells the ends that are due, in the order in which they came; what ends meanwhile waits for the next call. Returns
- * how many. */
+/* Tells what runs said, then the ends that are due, in the order in which they came; what comes meanwhile waits for the
+ * next call. Returns how many ends. */
 size_t executor_deliver(struct executor *executor);
 bool executor_pending(const struct executor *executor);
 size_t executor_running(const struct executor *executor);

@@ -101,6 +101,18 @@ static void on_run_done(void *user, struct span session, const struct run_done *
     driver_run_done(loop->driver, session, done);
 }
 
+static void on_boundary(void *user, struct span session, const struct run_at *at, bool live)
+{
+    struct loop *loop = user;
+    driver_boundary(loop->driver, session, at, live);
+}
+
+static void on_injected(void *user, struct span session, const struct run_injected *injected)
+{
+    struct loop *loop = user;
+    driver_injected(loop->driver, session, injected);
+}
+
 static void on_executors_lost(void *user, const char *why)
 {
     say_why(user, TRACE_ERROR, "the executors are lost", why);
@@ -441,6 +453,8 @@ static int open_driver(struct loop *loop, struct mk_note *note)
         .name_count = config->executor_count,
         .default_name = id_span(&config->default_executor),
         .on_done = on_run_done,
+        .on_boundary = on_boundary,
+        .on_injected = on_injected,
         .user = loop,
         .supervisor = loop->supervisor,
         .trace = logger_port(loop->logger),

@@ -116,6 +116,10 @@ static void leave(struct outgoing *out, const struct outgoing_sink *sink, const 
         sink->start(sink->self, session_id_span(&item->session), &item->run);
         return;
     }
+    if (item->type == OUT_INJECT) {
+        sink->inject(sink->self, session_id_span(&item->session), &item->run, &item->input);
+        return;
+    }
     if (item->type == OUT_EVENT)
         add_message(out, sink, &out->watchers, item);
     for (size_t i = 0; i < item->to_count; i++)

@@ -8,7 +8,7 @@
 #include "node/core/node.h"
 #include "node/core/port.h"
 
-enum outgoing_type { OUT_ANSWER, OUT_EVENT, OUT_RUN };
+enum outgoing_type { OUT_ANSWER, OUT_EVENT, OUT_RUN, OUT_INJECT };
 
 struct outgoing_item {
     struct outgoing_item *next;
@@ -17,7 +17,8 @@ struct outgoing_item {
     uint64_t fence;    /* 0: rests on no lease */
     uint64_t sequence; /* event: of its commit */
     struct mk_session_id session;
-    struct mk_id run;
+    struct mk_id run;             /* run, inject */
+    struct mk_id input;           /* inject */
     struct mk_blob *message;      /* answer, event */
     struct mk_id to[WAITERS_MAX]; /* clients; of an answer just the one */
     size_t to_count;
@@ -51,6 +52,7 @@ struct outgoing_sink {
     enum may (*may)(void *self, uint32_t partition, uint64_t fence);
     void (*publish)(void *self, struct span frame);
     void (*start)(void *self, struct span session, const struct mk_id *run);
+    void (*inject)(void *self, struct span session, const struct mk_id *run, const struct mk_id *input);
     void (*published)(void *self, uint32_t partition, uint64_t fence, uint64_t sequence);
     uint64_t unix_ms;
 };

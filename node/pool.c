@@ -115,6 +115,7 @@ void pool_run_fail(struct pooled_run *run, enum mk_err error, enum failure_cause
 void pool_run_again(struct pooled_run *run)
 {
     run->asked = run->asked_hard = false;
+    pool_run_renew(run);
     TAILQ_INSERT_HEAD(&run->pool->waiting, run, waiting);
 }
 
@@ -144,9 +145,11 @@ void pools_start(struct pools *pools, size_t name, struct pooled_run *run, const
     run->input_count = request->input_count;
     run->id = request->run->id;
     run->done.attempt = request->run->attempt;
+    run->injected_count = request->injected_count;
+    TAILQ_INIT(&run->offers);
     run->frame = frame_new();
     if (run->frame)
-        run_pack(&run->frame->bytes, request);
+        run->count_at = run_pack(&run->frame->bytes, request);
     if (!run->frame || run->frame->bytes.failed)
         abort();
     TAILQ_INSERT_TAIL(&run->pool->waiting, run, waiting);
@@ -186,6 +189,9 @@ void pools_stop(struct pools *pools, struct pooled_run *run)
 
 void pooled_run_release(struct pooled_run *run)
 {
+    if (run->pool)
+        pool_run_drop_offers(run);
+    buf_fini(&run->injected);
     frame_release(run->frame);
     free(run->answer);
     free(run->answer_bytes);

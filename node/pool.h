@@ -35,7 +35,11 @@ struct pooled_run {
     struct mk_id id;
     size_t input_count;
     struct frame_bytes *frame;
-    bool asked, asked_hard; /* to end */
+    bool live;                                      /* its child takes inputs in */
+    TAILQ_HEAD(pooled_offers, pooled_offer) offers; /* inputs that it was asked to take in */
+    struct buf injected;                            /* those that it took, and that are not in `frame` */
+    size_t injected_count, count_at;                /* all that it has; where `frame` counts them */
+    bool asked, asked_hard;                         /* to end */
     struct run_answer *answer;
     char *answer_bytes;
     char message[RUN_MESSAGE_BYTES];
@@ -49,8 +53,10 @@ struct pools_options {
     struct trace_port trace;
     struct clock_port clock;
     size_t answer_bytes_max;
-    uint64_t run_ms;                                           /* 0: no deadline */
-    void (*on_end)(void *user, struct pooled_run *run);        /* run->done is filled; never inside of pools_start */
+    uint64_t run_ms;                                    /* 0: no deadline */
+    void (*on_end)(void *user, struct pooled_run *run); /* run->done is filled; never inside of pools_start */
+    void (*on_boundary)(void *user, struct pooled_run *run, bool live);
+    void (*on_injected)(void *user, struct pooled_run *run, const struct run_injected *injected);
     bool (*is_held)(void *user, const struct pooled_run *run); /* another run of its session is at work */
     void (*on_fault)(void *user, const char *why);             /* the supervisor is lost */
     void *user;
@@ -61,6 +67,9 @@ struct pools *pools_open(uv_loop_t *loop, const struct pools_options *options);
 
 /* name: the place of a command among the names. Copies what it needs of the request. */
 void pools_start(struct pools *pools, size_t name, struct pooled_run *run, const struct run_request *request);
+
+/* Answered by on_injected, perhaps at once; not any more when the run has ended. */
+void pools_inject(struct pools *pools, struct pooled_run *run, const struct run_input *input);
 
 /* Asks; the end comes by on_end, perhaps at once. Not of a run that has ended. */
 void pools_cancel(struct pools *pools, struct pooled_run *run, bool hard);

@@ -1,4 +1,5 @@
-/* What the pool's files share. pool.c: runs, who gets which child; child.c: one child's life; child_streams.c: its
+/* What the pool's files share. pool.c: runs, who gets which child; pool_inject.c:
+ * what goes into a run later; child.c: one child's life; child_streams.c: its
  * pipes. */
 #ifndef MEERKAT_NODE_POOL_IMPL_H
 #define MEERKAT_NODE_POOL_IMPL_H
@@ -70,6 +71,12 @@ void pool_run_fail(struct pooled_run *run, enum mk_err error, enum failure_cause
 void pool_run_again(struct pooled_run *run);
 void pool_mind_the_crashes(struct pool *pool, const char *reason);
 
+/* --- pool_inject.c --- */
+void pool_run_boundary(struct pooled_run *run, bool live);
+bool pool_run_injected(struct pooled_run *run, struct span input, bool ok); /* false: it was not asked */
+void pool_run_renew(struct pooled_run *run);                                /* it begins anew */
+void pool_run_drop_offers(struct pooled_run *run);                          /* without a word */
+
 /* --- child.c --- */
 void child_open(struct child *child, struct pool *pool, uint32_t id);
 void child_close(struct child *child);
@@ -77,6 +84,7 @@ void child_wake(struct child *child); /* starts it, if it is absent and due */
 bool child_is_idle(const struct child *child);
 void child_give(struct child *child, struct pooled_run *run);
 void child_cancel(struct child *child, bool hard);
+bool child_inject(struct child *child, const struct run_input *input); /* false: it could not be asked */
 void child_condemn(struct child *child, enum condemned why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void child_started(struct child *child, const struct supervisor_report *report, const int *fds);
@@ -90,11 +98,11 @@ void child_deaf(struct child *child);
 void child_read_all(struct child *child); /* both have ended */
 
 /* --- child_streams.c --- */
-struct streams *streams_open(struct child *child, const int *fds); /* takes fds; NULL: it cannot be */
-void streams_write(struct streams *streams, struct frame_bytes *frame);
-bool streams_unread(const struct streams *streams);  /* part of what was written is still here */
-void streams_close_out(struct streams *streams);     /* its stdout is not read any more */
-void streams_hear(struct streams *streams, bool on); /* its stderr */
+struct streams *streams_open(struct child *child, const int *fds);                /* takes fds; NULL: it cannot be */
+void streams_write(struct streams *streams, struct frame_bytes *frame, bool run); /* run: one, or a word about it */
+bool streams_unread(const struct streams *streams);                               /* part of the run is still here */
+void streams_close_out(struct streams *streams);                                  /* its stdout is not read any more */
+void streams_hear(struct streams *streams, bool on);                              /* its stderr */
 bool streams_ended(const struct streams *streams);
 void streams_close(struct streams *streams); /* NULL is allowed */
 

@@ -26,14 +26,16 @@ def unpack(data, at=0):
         items.append(item)
     return (dict(zip(items[::2], items[1::2])) if is_map else items), at
 
-while head := sys.stdin.buffer.read(4):
-    run = unpack(sys.stdin.buffer.read(struct.unpack(">I", head)[0]))[0]
-    if "cancel" in run:  # too late: it has been answered
-        continue
-    total, results = int.from_bytes(run["state"] or b"", "big", signed=True), b""
-    for each in run["inputs"]:
-        total += each["body"] if type(each["body"]) is int else 1
-        results += b"\x81\xa5value\xd3" + struct.pack(">q", total)
-    head = b"\x82\xa5state\xc4\x08%b\xa7results\xdc%b" % (struct.pack(">q", total), struct.pack(">H", len(run["inputs"])))
-    sys.stdout.buffer.write(struct.pack(">I", len(head + results)) + head + results)
-    sys.stdout.buffer.flush()
+if __name__ == "__main__":
+    while head := sys.stdin.buffer.read(4):
+        run = unpack(sys.stdin.buffer.read(struct.unpack(">I", head)[0]))[0]
+        if "run" not in run:  # about one that has been answered
+            continue
+        total, results = int.from_bytes(run["state"] or b"", "big", signed=True), b""
+        for each in run["inputs"]:
+            total += each["body"] if type(each["body"]) is int else 1
+            results += b"\x81\xa5value\xd3" + struct.pack(">q", total)
+        count = struct.pack(">H", len(run["inputs"]))
+        head = b"\x82\xa5state\xc4\x08%b\xa7results\xdc%b" % (struct.pack(">q", total), count)
+        sys.stdout.buffer.write(struct.pack(">I", len(head + results)) + head + results)
+        sys.stdout.buffer.flush()

@@ -66,6 +66,9 @@ static size_t section_args(const struct slot *slot)
     const struct ledger *ledger = &slot->session->core.ledger;
     for (size_t i = 0; i < ledger->count; i++)
         operations += ledger->entries[i]->dirty;
+    const struct carried *carried = &slot->session->core.carried;
+    for (size_t i = 0; i < carried->count; i++)
+        operations += carried->entries[i]->dirty;
     return 1 + 3 * operations;
 }
 

@@ -151,6 +151,14 @@ void entry_stage(struct entry *entry, const struct mk_id *run)
     entry->dirty = entry_is_durable(entry);
 }
 
+void entry_inject(struct entry *entry, const struct mk_id *run, uint64_t n)
+{
+    entry_stage(entry, run);
+    entry->phase = INPUT_CONSUMED; /* staged, applied, consumed: one step, as it is one commit */
+    entry->boundary_sequence = n + 1;
+    entry->offer = OFFER_NONE;
+}
+
 void entry_recover(struct entry *entry, const struct mk_id *run)
 {
     entry->phase = INPUT_STAGED;
@@ -229,11 +237,10 @@ void ledger_release(struct ledger *ledger, const struct mk_mem *mem)
     *ledger = (struct ledger){NULL, 0, 0, ledger->next_admission};
 }
 
-struct entry *ledger_edit(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq)
+/* A private copy in the entry's place, if others share it. */
+static struct entry *edit(struct entry **place, const struct mk_mem *mem)
 {
-    size_t place = place_of(ledger, seq);
-    assert(place < ledger->count && ledger->entries[place]->seq == seq);
-    struct entry *entry = ledger->entries[place];
+    struct entry *entry = *place;
     if (entry->refs == 1)
         return entry;
     struct entry *copy = mem_alloc(mem, sizeof *copy);
@@ -243,8 +250,15 @@ struct entry *ledger_edit(struct ledger *ledger, const struct mk_mem *mem, uint6
     copy->refs = 1;
     input_keep(copy->input);
     entry_release(entry, mem);
-    ledger->entries[place] = copy;
+    *place = copy;
     return copy;
+}
+
+struct entry *ledger_edit(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq)
+{
+    size_t place = place_of(ledger, seq);
+    assert(place < ledger->count && ledger->entries[place]->seq == seq);
+    return edit(&ledger->entries[place], mem);
 }
 
 static bool reserve(struct ledger *ledger, const struct mk_mem *mem)
@@ -263,17 +277,26 @@ static bool reserve(struct ledger *ledger, const struct mk_mem *mem)
     return true;
 }
 
-struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
-                             const struct policy *policy, uint64_t seq)
+static struct entry *entry_new(const struct mk_mem *mem, struct admitted *input, const struct policy *policy,
+                               uint64_t seq)
 {
-    if (ledger->count >= ACTIVE_INPUTS_MAX || ledger_by_seq(ledger, seq) || !reserve(ledger, mem))
-        return NULL;
     struct entry *entry = mem_alloc(mem, sizeof *entry);
     if (!entry)
         return NULL;
     *entry = (struct entry){
         .refs = 1, .input = input_keep(input), .seq = seq, .order = seq, .policy = *policy, .lane = policy->lane};
     entry_join(entry, input->input.reply_to);
+    return entry;
+}
+
+struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, struct admitted *input,
+                             const struct policy *policy, uint64_t seq)
+{
+    if (ledger->count >= ACTIVE_INPUTS_MAX || ledger_by_seq(ledger, seq) || !reserve(ledger, mem))
+        return NULL;
+    struct entry *entry = entry_new(mem, input, policy, seq);
+    if (!entry)
+        return NULL;
     size_t place = place_of(ledger, seq);
     memmove(ledger->entries + place + 1, ledger->entries + place, (ledger->count - place) * sizeof *ledger->entries);
     ledger->entries[place] = entry;
@@ -292,13 +315,76 @@ struct entry *ledger_add(struct ledger *ledger, const struct mk_mem *mem, struct
     return entry;
 }
 
-void ledger_remove(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq)
+/* Out of the list, with the list's reference. */
+static struct entry *take_out(struct ledger *ledger, uint64_t seq)
 {
     size_t place = place_of(ledger, seq);
     assert(place < ledger->count && ledger->entries[place]->seq == seq);
-    entry_release(ledger->entries[place], mem);
+    struct entry *entry = ledger->entries[place];
     ledger->count--;
     memmove(ledger->entries + place, ledger->entries + place + 1, (ledger->count - place) * sizeof *ledger->entries);
+    return entry;
+}
+
+void ledger_remove(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq)
+{
+    entry_release(take_out(ledger, seq), mem);
+}
+
+/* --- what is carried --- */
+
+void ledger_carry(struct ledger *ledger, struct carried *carried, uint64_t seq)
+{
+    assert(carried->count < INJECTED_MAX);
+    carried->entries[carried->count++] = take_out(ledger, seq);
+}
+
+void carried_copy(struct carried *to, const struct carried *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < from->count; i++)
+        from->entries[i]->refs++;
+}
+
+void carried_release(struct carried *carried, const struct mk_mem *mem)
+{
+    while (carried->count)
+        entry_release(carried->entries[--carried->count], mem);
+}
+
+void carried_remove(struct carried *carried, const struct mk_mem *mem, size_t place)
+{
+    assert(place < carried->count);
+    entry_release(carried->entries[place], mem);
+    carried->count--;
+    memmove(carried->entries + place, carried->entries + place + 1,
+            (carried->count - place) * sizeof *carried->entries);
+}
+
+bool carried_has(const struct carried *carried, uint64_t seq)
+{
+    for (size_t i = 0; i < carried->count; i++)
+        if (carried->entries[i]->seq == seq)
+            return true;
+    return false;
+}
+
+struct entry *carried_edit(struct carried *carried, const struct mk_mem *mem, size_t place)
+{
+    assert(place < carried->count);
+    return edit(&carried->entries[place], mem);
+}
+
+bool carried_restore(struct carried *carried, const struct mk_mem *mem, struct admitted *input,
+                     const struct policy *policy, const struct input_record *row)
+{
+    struct entry *entry = carried->count < INJECTED_MAX ? entry_new(mem, input, policy, row->seq) : NULL;
+    if (!entry)
+        return false;
+    entry_restore(entry, row);
+    entry->phase = INPUT_CONSUMED;
+    carried->entries[carried->count++] = entry;
+    return true;
 }
 
 /* --- selection --- */

@@ -19,6 +19,14 @@ struct admitted *input_keep(struct admitted *input);
 void input_release(struct admitted *input); /* NULL is allowed */
 uint64_t input_digest(const struct mk_input *input);
 
+/* Whether an input that is Queued is on its way into the running turn (semantics-core.md 5.5). Not durable: it ends
+ * with the run. */
+enum offer {
+    OFFER_NONE,
+    OFFER_DUE, /* the executor is asked once this stage is committed */
+    OFFER_MADE /* it was asked, and has not answered */
+};
+
 /* One active input. Shared between a session and the copy it may go back to: changed only through ledger_edit. */
 struct entry {
     size_t refs;
@@ -32,6 +40,7 @@ struct entry {
     struct mk_id run; /* the last one it was selected for */
     uint64_t boundary_sequence; /* 0: none; else sequence + 1 */
     bool admitted_while_running;
+    enum offer offer;
     bool silent;
     bool dirty;                           /* its row is to be written */
     uint64_t admitted_ms, deadline_at_ms; /* store time */
@@ -43,6 +52,14 @@ struct ledger {
     struct entry **entries; /* ascending seq */
     size_t count, room;
     uint64_t next_admission; /* 1, 2, 3... */
+};
+
+/* Inputs that were injected into a run, in that order: consumed, and over for whoever sent them, but until a run has
+ * committed what they said is nowhere but in the executor's turn. So they stay with the session, in memory and as rows,
+ * and every execution is given them: of their run, and when that fails of the next one. */
+struct carried {
+    struct entry *entries[INJECTED_MAX]; /* phase Consumed */
+    size_t count;
 };
 
 const struct entry *ledger_by_id(const struct ledger *ledger, struct span id);
@@ -65,6 +82,19 @@ struct entry *ledger_restore(struct ledger *ledger, const struct mk_mem *mem, st
                              const struct policy *policy, uint64_t seq);
 void ledger_remove(struct ledger *ledger, const struct mk_mem *mem, uint64_t seq);
 
+/* An entry leaves the ledger and is carried from now on. There must be room. */
+void ledger_carry(struct ledger *ledger, struct carried *carried, uint64_t seq);
+void carried_copy(struct carried *to, const struct carried *from); /* shares every entry */
+void carried_remove(struct carried *carried, const struct mk_mem *mem, size_t place);
+void carried_release(struct carried *carried, const struct mk_mem *mem);
+/* The entry to change, as ledger_edit. NULL: no memory. */
+struct entry *carried_edit(struct carried *carried, const struct mk_mem *mem, size_t place);
+/* A stored row: behind those that are there. False: no memory, or no room. */
+bool carried_restore(struct carried *carried, const struct mk_mem *mem, struct admitted *input,
+                     const struct policy *policy, const struct input_record *row);
+
+bool carried_has(const struct carried *carried, uint64_t seq);
+
 /* What a stored row says of an entry. Staged and beyond come back as Queued, for a run that is to go on is recorded by
  * itself. */
 void entry_restore(struct entry *entry, const struct input_record *row);
@@ -72,6 +102,9 @@ void entry_restore(struct entry *entry, const struct input_record *row);
 /* The entry is part of a run from now on, or (again) of the one that a dead node had begun. */
 void entry_stage(struct entry *entry, const struct mk_id *run);
 void entry_recover(struct entry *entry, const struct mk_id *run);
+
+/* The entry was staged into the current run by its executor, and is over. It is that run's nth receipt. */
+void entry_inject(struct entry *entry, const struct mk_id *run, uint64_t n);
 
 /* The entry goes back to Queued, after a failure (failed) or as if it had not been selected. It keeps its place (D19).
  * together: how many were in its batch. */

@@ -26,6 +26,7 @@
 #define STAGE_ATTEMPTS_MAX  3            /* source: max_stage_attempts */
 #define DEATHS_BEFORE_ALONE 2            /* node deaths after which an input runs alone */
 #define RUN_INPUTS_MAX      256          /* of one batch: bounds the run record */
+#define INJECTED_MAX        64           /* inputs that a session's runs carry, and that are offered to one */
 #define WAITERS_MAX         8            /* reply addresses joined to one input */
 #define STATE_BYTES_MAX     (8u << 20)   /* an executor's opaque state */
 #define BACKOFF_FIRST_MS    100          /* before the second attempt; the first is at once */

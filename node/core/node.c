@@ -309,6 +309,25 @@ static void run_done(struct node *node, const struct node_event *event)
     slot_give(node, slot, &given, NULL, 0);
 }
 
+/* It lasts as long as the run that it is of, and is asked for when an input comes: nothing of it waits in the slot. */
+static void boundary(struct node *node, const struct node_event *event)
+{
+    struct slot *slot = slot_find(&node->slots, event->as.boundary.session);
+    if (!slot)
+        return;
+    slot->live = event->as.boundary.live;
+    slot->live_at = *event->as.boundary.at;
+}
+
+static void injected(struct node *node, const struct node_event *event)
+{
+    struct slot *slot = slot_find(&node->slots, event->as.injected.session);
+    if (!slot || !slot->session)
+        return;
+    struct session_event given = {.type = EV_SESSION_INJECTED, .injected = event->as.injected.what};
+    slot_give(node, slot, &given, NULL, 0);
+}
+
 static void call_failed(struct node *node, const struct node_event *event)
 {
     uint64_t call = event->call;
@@ -428,6 +447,12 @@ static void dispatch(struct node *node, const struct node_event *event)
     case EV_RUN_DONE:
         run_done(node, event);
         break;
+    case EV_BOUNDARY:
+        boundary(node, event);
+        break;
+    case EV_INJECTED:
+        injected(node, event);
+        break;
     case EV_TICK:
         tick(node);
         break;
@@ -479,6 +504,8 @@ static bool moves_partitions(enum node_event_type type)
     case EV_INPUT:
     case EV_COMMAND:
     case EV_RUN_DONE:
+    case EV_BOUNDARY:
+    case EV_INJECTED:
     case EV_TICK:
     case EV_TURN_END:
     case EV_PUBLISHED:

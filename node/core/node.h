@@ -79,6 +79,8 @@ enum node_event_type {
     EV_BUS,
     EV_STORE,
     EV_RUN_DONE,
+    EV_BOUNDARY,
+    EV_INJECTED,
     EV_TICK,
     EV_TURN_END,
     EV_LEAVE,
@@ -144,6 +146,15 @@ struct node_event {
             struct span session;
             const struct run_done *done;
         } run;
+        struct {
+            struct span session;
+            const struct run_at *at;
+            bool live;
+        } boundary;
+        struct {
+            struct span session;
+            const struct run_injected *what;
+        } injected;
         struct {
             uint32_t partition;
             uint64_t fence, sequence;
@@ -226,6 +237,7 @@ enum node_effect_type {
     DO_PUBLISH,
     DO_REPUBLISH,
     DO_RUN,
+    DO_INJECT,
     DO_CANCEL,
     DO_STOP_EXECUTOR,
     DO_HEARTBEAT,
@@ -286,6 +298,7 @@ struct node_effect {
         struct {
             struct mk_session_id session; /* which may be gone already */
             struct mk_id run;
+            struct mk_id input; /* DO_INJECT */
             bool hard;
         } executor;
         struct mk_session_id stopped; /* DO_STOP_EXECUTOR: the session, which may be gone already */

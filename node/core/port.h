@@ -71,11 +71,20 @@ struct run_request {
     struct span state; /* absent: none yet */
     const struct run_input *inputs;
     size_t input_count;
+    /* What was injected into runs of the session whose end was not committed, in that order: this one has it from the
+     * beginning. */
+    const struct run_input *injected;
+    size_t injected_count;
 };
 
 struct executor_ops {
     /* Starts a run; its end comes once, as driver_run_done, whatever happens. */
     void (*start)(void *self, const struct run_request *request);
+    /* Stages an input's context into the running turn. Only asked after driver_boundary said that the run's boundary is
+     * live. Answered once, by driver_injected, before the run's end is told; one that is not answered by then was not
+     * staged. What was staged belongs to the run however often the executor begins it anew. A run that is not there
+     * is ignored. */
+    void (*inject)(void *self, struct span session, struct span run, const struct run_input *input);
     /* Asks the run to end: at its next boundary, or (hard) now. A run that is not there is ignored. */
     void (*cancel)(void *self, struct span session, struct span run, bool hard);
     /* The session has no more use for its executor. */

@@ -84,18 +84,20 @@ struct session_record {
     uint64_t last_receipt_sequence; /* of last_run: the next receipt of the same run is n + 1 (D3) */
     struct failure_record failure;
     const struct run_record *run; /* NULL: none */
-    const uint64_t *active;       /* admission sequences of the active inputs, ascending */
+    const uint64_t *active;       /* admission sequences of the rows: active inputs and carried ones, ascending */
     size_t active_count;
+    uint64_t injected[INJECTED_MAX]; /* those of `active` that are carried (ledger.h), in order of their injection */
+    size_t injected_count;
 };
 
-/* One active input: hash `i`, field = session id "/" admission sequence. */
+/* One input, active or carried: hash `i`, field = session id "/" admission sequence. */
 struct input_record {
     uint64_t version;
     struct mk_input input;
     uint64_t seq;   /* admission sequence, 1, 2, 3... of the session */
     uint64_t order; /* place in its lane; = seq unless moved */
     enum lane lane;
-    enum input_phase phase; /* Queued, or Staged and beyond by a live injection */
+    enum input_phase phase; /* Queued or Staged; Consumed: carried */
     uint64_t attempts, deaths, recoveries;
     struct span last_run;
     uint64_t last_boundary_sequence; /* 0: none; else sequence + 1 */

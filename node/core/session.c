@@ -1,4 +1,4 @@
-/* A session's life in memory: made, restored, changed by one event at a time, committed or taken back. */
+/* A session's life in memory: made, changed by one event at a time, committed or taken back; what of it is durable. */
 #include "node/core/session_impl.h"
 
 #include <assert.h>
@@ -29,173 +29,6 @@ void session_free(struct session *session)
     session_core_fini(&session->core, session->mem);
     mem_free(session->mem, session->unread);
     mem_free(session->mem, session);
-}
-
-/* --- restored --- */
-
-static bool row_usable(const struct input_record *row)
-{
-    return row->version == INPUT_RECORD_VERSION && row->seq && row->input.h.id.bytes &&
-           row->input.kind < MK_KIND_COUNT && row->input.handling < MK_HANDLING_COUNT && row->phase < INPUT_CONSUMED &&
-           row->input.durability != MK_EPHEMERAL && (row->lane == LANE_STEER || row->lane == LANE_QUEUE);
-}
-
-/* False: no memory. A row that cannot be used is counted and left out (D7). */
-static bool restore_row(struct session *session, const struct input_record *row, size_t *bad_rows)
-{
-    struct ledger *ledger = &session->core.ledger;
-    if (!row_usable(row) || ledger_by_seq(ledger, row->seq) || ledger_by_id(ledger, row->input.h.id)) {
-        ++*bad_rows;
-        return true;
-    }
-    bool running = row->admitted_while_running;
-    struct policy policy = policy_of(&row->input, running, running, row->silent);
-    struct admitted *input = input_copy(session->mem, &row->input);
-    struct entry *entry = input ? ledger_restore(ledger, session->mem, input, &policy, row->seq) : NULL;
-    input_release(input);
-    if (!entry)
-        return false;
-    entry_restore(entry, row);
-    if (ledger->next_admission <= row->seq)
-        ledger->next_admission = row->seq + 1;
-    return true;
-}
-
-static bool is_over(enum phase phase)
-{
-    return phase == PHASE_STOPPED || phase == PHASE_DESTROYED;
-}
-
-/* What the head lists and no row was made of. Its numbers are not given again. False: no memory. */
-static bool keep_unread(struct session *session, const struct session_record *head)
-{
-    struct ledger *ledger = &session->core.ledger;
-    if (head->active_count <= ledger->count)
-        return true;
-    session->unread = mem_alloc(session->mem, (head->active_count - ledger->count) * sizeof *session->unread);
-    if (!session->unread)
-        return false;
-    for (size_t i = 0; i < head->active_count; i++) {
-        uint64_t seq = head->active[i];
-        if (ledger_by_seq(ledger, seq) || session->unread_count == head->active_count - ledger->count)
-            continue;
-        session->unread[session->unread_count++] = seq;
-        if (ledger->next_admission <= seq)
-            ledger->next_admission = seq + 1;
-    }
-    return true;
-}
-
-/* The run's inputs that are still there (ephemeral ones died with their node), in order; none: no run is left. */
-static bool restore_run(struct session *session, const struct run_record *run)
-{
-    struct run_record *mine = &session->core.run;
-    *mine = *run;
-    mine->input_count = 0;
-    for (size_t i = 0; i < run->input_count; i++) {
-        if (!ledger_by_seq(&session->core.ledger, run->inputs[i]))
-            continue;
-        mine->inputs[mine->input_count++] = run->inputs[i];
-        struct entry *entry = ledger_edit(&session->core.ledger, session->mem, run->inputs[i]);
-        if (!entry)
-            return false;
-        entry_recover(entry, &run->id);
-        entry->dirty = false; /* as it is stored */
-    }
-    if (!mine->input_count)
-        *mine = (struct run_record){0};
-    return true;
-}
-
-static bool restore_machine(struct session *session, const struct session_record *head)
-{
-    struct session_core *core = &session->core;
-    core->retained = !head->registered && (head->phase == PHASE_RETIRED || head->phase == PHASE_STOPPED);
-    if (!head->registered && !core->retained && head->phase != PHASE_DESTROYED)
-        return session_step(session, IN_INITIALIZE, NULL);
-    bool runs = core->run.id.bytes != 0;
-    /* A new owner's executor claims the session as any does: what a reset left Idle is Attached again. */
-    enum phase phase = head->phase == PHASE_IDLE && head->attached ? PHASE_ATTACHED : head->phase;
-    struct machine_input in = {
-        .type = IN_RECOVER_RUNTIME_AUTHORITY,
-        .same_session = true,
-        .binding = head->binding,
-        .phase = phase,
-        .active = head->attached,
-        .stop_deferred = head->stop_deferred && (runs || phase == PHASE_ATTACHED),
-    };
-    if (runs) {
-        in.phase = PHASE_RUNNING;
-        in.run = core->run.id;
-        in.pre_run = phase;
-    }
-    return session_machine(session, &in, NULL);
-}
-
-static void restore_numbers(struct session_core *core, const struct session_record *head)
-{
-    id_set(&core->executor, head->executor);
-    core->attached = head->attached;
-    core->ledger.next_admission = head->next_admission ? head->next_admission : 1;
-    core->next_event = head->next_event ? head->next_event : 1;
-    core->terminal_count = head->terminal_count;
-    core->horizon_ms = head->horizon_ms;
-    core->created_ms = head->created_ms;
-    core->last_run = head->last_run;
-    core->last_receipt_sequence = head->last_receipt_sequence;
-    core->failure = head->failure;
-    core->generation = head->binding.generation;
-    core->wake = true; /* what waits is looked at */
-}
-
-static bool head_usable(const struct session_record *head, struct mk_note *note)
-{
-    const struct run_record *run = head->run;
-    if (head->version != SESSION_RECORD_VERSION)
-        return !err_set(note, MK_ERR_QUARANTINED, "the head has version %llu, not %d",
-                        (unsigned long long)head->version, SESSION_RECORD_VERSION);
-    if (head->phase >= PHASE_COUNT || head->phase == PHASE_RUNNING || head->phase == PHASE_INITIALIZING)
-        return !err_set(note, MK_ERR_QUARANTINED, "the head has phase %s", phase_name(head->phase));
-    if (run && (!run->id.bytes || !run->attempt || run->input_count > RUN_INPUTS_MAX))
-        return !err_set(note, MK_ERR_QUARANTINED, "the head has a run without id, attempt or bound");
-    return true;
-}
-
-enum mk_err session_restore(struct session **out, const struct mk_mem *mem, struct span id, uint32_t partition,
-                            const struct session_record *head, const struct input_record *rows, size_t row_count,
-                            struct span state, size_t *bad_rows, struct mk_note *note)
-{
-    *out = NULL;
-    *bad_rows = 0;
-    if (!head_usable(head, note))
-        return MK_ERR_QUARANTINED;
-    struct session *session = session_new(mem, id, partition);
-    if (!session)
-        return MK_ERR_OVERLOADED;
-    enum mk_err err = MK_ERR_OVERLOADED;
-    restore_numbers(&session->core, head);
-    if (span_given(state) && !(session->core.state = blob_new(mem, state)))
-        goto fail;
-    for (size_t i = 0; i < row_count; i++)
-        if (!restore_row(session, &rows[i], bad_rows))
-            goto fail;
-    if (!keep_unread(session, head) || (head->run && !restore_run(session, head->run)))
-        goto fail;
-    if (is_over(head->phase) && session->core.ledger.count) {
-        err = err_set(note, MK_ERR_QUARANTINED, "the head has phase %s and active inputs", phase_name(head->phase));
-        goto fail;
-    }
-    if (!restore_machine(session, head)) {
-        err = err_set(note, MK_ERR_QUARANTINED, "the head's phase, binding and run do not belong together");
-        goto fail;
-    }
-    session->stage.durable = false; /* nothing is staged by restoring */
-    session->restored = true;
-    *out = session;
-    return MK_ERR_OK;
-fail:
-    session_free(session);
-    return err;
 }
 
 /* --- the machine --- */
@@ -415,6 +248,9 @@ static void dispatch(const struct turn_of *turn, const struct session_event *eve
     case EV_SESSION_COMMAND:
         session_command(turn, event->command);
         break;
+    case EV_SESSION_INJECTED:
+        session_injected(turn, event->injected);
+        break;
     case EV_SESSION_RUN_DONE:
         session_run_done(turn, event->done);
         break;
@@ -483,11 +319,14 @@ void session_commit(struct session *session)
     session_forget(session);
     if (started)
         core->run_ordered = true;
-    for (size_t i = 0; i < core->ledger.count; i++) {
+    for (size_t i = 0; i < core->ledger.count; i++) { /* shared with nobody any more */
         struct entry *entry = core->ledger.entries[i];
-        if (entry->dirty)
-            ledger_edit(&core->ledger, session->mem, entry->seq)->dirty = false; /* shared with nobody any more */
+        entry->dirty = false;
+        if (entry->offer == OFFER_DUE)
+            entry->offer = OFFER_MADE;
     }
+    for (size_t i = 0; i < core->carried.count; i++)
+        core->carried.entries[i]->dirty = false;
     session->waiting = session_waits(session);
     session->restored = false;
 }
@@ -515,11 +354,22 @@ static enum phase stored_phase(const struct machine *machine)
     return machine->phase == PHASE_RUNNING ? machine->pre_run : machine->phase;
 }
 
-/* The durable inputs and, while the session is not over, those that could not be read; ascending. */
+/* Into an ascending list. */
+static void insert(uint64_t *list, size_t count, uint64_t seq)
+{
+    while (count > 0 && list[count - 1] > seq) {
+        list[count] = list[count - 1];
+        count--;
+    }
+    list[count] = seq;
+}
+
+/* The durable inputs, those that are carried and, while the session is not over, those that could not be read;
+ * ascending. */
 static size_t list_active(const struct session *session, uint64_t *active)
 {
     const struct ledger *ledger = &session->core.ledger;
-    size_t count = 0, unread = 0, unread_count = is_over(session->core.machine.phase) ? 0 : session->unread_count;
+    size_t count = 0, unread = 0, unread_count = phase_is_over(session->core.machine.phase) ? 0 : session->unread_count;
     for (size_t i = 0; i < ledger->count; i++) {
         while (unread < unread_count && session->unread[unread] < ledger->entries[i]->seq)
             active[count++] = session->unread[unread++];
@@ -528,6 +378,10 @@ static size_t list_active(const struct session *session, uint64_t *active)
     }
     while (unread < unread_count)
         active[count++] = session->unread[unread++];
+    const struct carried *carried = &session->core.carried;
+    for (size_t i = 0; i < carried->count; i++)
+        if (entry_is_durable(carried->entries[i]))
+            insert(active, count++, carried->entries[i]->seq);
     return count;
 }
 
@@ -557,6 +411,9 @@ void session_record_of(const struct session *session, uint64_t store_ms, uint64_
         .active = active,
         .active_count = count,
     };
+    for (size_t i = 0; i < core->carried.count; i++)
+        if (entry_is_durable(core->carried.entries[i]))
+            out->injected[out->injected_count++] = core->carried.entries[i]->seq;
 }
 
 void input_record_of(const struct entry *entry, struct input_record *out)
@@ -600,7 +457,7 @@ uint64_t session_due_ms(const struct session *session, uint64_t now_ms, uint64_t
         due = sooner(due, core->not_before_ms > now_ms ? core->not_before_ms : now_ms);
     for (size_t i = 0; i < core->ledger.count; i++) {
         const struct entry *entry = core->ledger.entries[i];
-        if (entry->phase == INPUT_QUEUED && entry->deadline_at_ms)
+        if (entry->phase == INPUT_QUEUED && !entry->offer && entry->deadline_at_ms)
             due = sooner(due, now_ms + (entry->deadline_at_ms > store_ms ? entry->deadline_at_ms - store_ms : 0));
     }
     return due;
@@ -615,5 +472,5 @@ bool session_idle(const struct session *session)
 {
     const struct session_core *core = &session->core;
     return !session->stage.open && !session_run(session).bytes && !core->ledger.count && !core->leaving.re.bytes &&
-           !core->intent_count;
+           !core->carried.count && !core->intent_count;
 }

@@ -7,7 +7,7 @@
  *   stage.durable          ->  one section of a commit; then session_commit, or session_undo + session_know + again
  *   not durable            ->  session_commit at once
  * Nothing of a stage is said, published or executed before session_commit. While a section is in flight no event is
- * applied. One file writes each struct: ledger.c the ledger, session.c the rest; everybody else reads. */
+ * applied. One file writes each struct: ledger.c the ledger, session*.c the rest; everybody else reads. */
 #ifndef MEERKAT_CORE_SESSION_H
 #define MEERKAT_CORE_SESSION_H
 
@@ -17,6 +17,12 @@
 #include "node/core/machine.h"
 #include "node/core/record.h"
 
+/* One execution of a run. */
+struct run_at {
+    struct mk_id run;
+    uint64_t attempt;
+};
+
 /* What the session may know of the world while it applies an event. Borrowed for the call, but node: for ever. */
 struct session_ctx {
     const struct mk_mem *mem;
@@ -25,10 +31,11 @@ struct session_ctx {
     uint64_t random[2]; /* fresh for every event: ids of runs and epochs are made of it */
     uint64_t fence;     /* of the partition, now */
     struct span node;
-    bool hold_runs;                                       /* the partition is being given away: no run is selected */
-    bool auto_register;                                   /* a valid input creates the session */
-    bool storeless;                                       /* nothing outlives the node: no record is retained */
-    uint64_t owned_since_ms;                              /* store time: since when the partition is this node's */
+    bool hold_runs;            /* the partition is being given away: no run is selected */
+    const struct run_at *live; /* the run at whose turn boundary the executor takes inputs in; NULL: none */
+    bool auto_register;        /* a valid input creates the session */
+    bool storeless;            /* nothing outlives the node: no record is retained */
+    uint64_t owned_since_ms;   /* store time: since when the partition is this node's */
     bool (*executor_known)(void *self, struct span name); /* "" or absent: the default one */
     void *self;
 };
@@ -115,7 +122,8 @@ struct executor_order {
     bool hard_cancel;     /* the run named `cancel` */
     bool boundary_cancel; /* the same, cooperatively */
     struct mk_id cancel;
-    bool stop; /* the session's executor is done */
+    bool inject; /* inputs to its current run: the entries whose offer is due */
+    bool stop;   /* the session's executor is done */
 };
 
 struct stage {
@@ -152,6 +160,7 @@ struct service_turn {
 struct session_core {
     struct machine machine;
     struct ledger ledger;
+    struct carried carried;
     struct mk_id executor; /* durable name; absent: the default */
     bool attached;         /* an executor is attached */
     bool wake;             /* a wake is pending: the lanes are to be looked at */
@@ -239,6 +248,13 @@ struct run_done {
     struct span message;
 };
 
+/* What the executor says of an input that it was asked to take into a turn: staged, or not. */
+struct run_injected {
+    struct run_at at;
+    struct mk_id input;
+    bool ok;
+};
+
 /* The names under which an input that ended, or a command that was done, before `up_to_ms` (store time) is remembered;
  * absent ones have no bytes. */
 struct session_trim {
@@ -250,6 +266,7 @@ enum session_event_type {
     EV_SESSION_INPUT,    /* input */
     EV_SESSION_COMMAND,  /* command: every op of a session but `events` and `dead`, which the node answers */
     EV_SESSION_RUN_DONE, /* done; for another run or attempt than the current one: ignored */
+    EV_SESSION_INJECTED, /* injected; the same */
     EV_SESSION_TICK,     /* backoff or a deadline is due */
     EV_SESSION_REBIND, /* the partition has a new fence: D15; recovered runs start again with attempt + 1, deaths + 1 */
     EV_SESSION_PART,   /* the partition leaves this node: what is not durable ends here, and says so */
@@ -261,6 +278,7 @@ struct session_event {
     const struct mk_input *input;
     const struct mk_command *command;
     const struct run_done *done;
+    const struct run_injected *injected;
     const struct session_trim *trim;
 };
 

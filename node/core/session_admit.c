@@ -350,9 +350,10 @@ static const struct entry *replaced_by(const struct session *session, const stru
     return NULL;
 }
 
-static bool machine_accepts(const struct turn_of *turn, const struct mk_input *input, const struct policy *policy)
+/* signal: what the machine makes of it. */
+static bool machine_accepts(const struct turn_of *turn, const struct mk_input *input, const struct policy *policy,
+                            struct machine_effects *signal)
 {
-    struct machine_effects fx;
     struct machine_input in = {
         .type = input->wake ? IN_ACCEPT_WITH_COMPLETION : IN_ACCEPT_WITHOUT_WAKE,
         .same_session = true,
@@ -360,10 +361,10 @@ static bool machine_accepts(const struct turn_of *turn, const struct mk_input *i
         .interrupt = policy->interrupt,
         .wake_if_idle = policy->wake_if_idle,
     };
-    if (!session_machine(turn->session, &in, &fx))
+    if (!session_machine(turn->session, &in, signal))
         return false;
-    bool wakes = machine_has_effect(&fx, FX_WAKE_LOOP) || machine_has_effect(&fx, FX_INTERRUPT_YIELDING) ||
-                 machine_has_effect(&fx, FX_REQUEST_IMMEDIATE_PROCESSING);
+    bool wakes = machine_has_effect(signal, FX_WAKE_LOOP) || machine_has_effect(signal, FX_INTERRUPT_YIELDING) ||
+                 machine_has_effect(signal, FX_REQUEST_IMMEDIATE_PROCESSING);
     turn->session->core.wake |= wakes;
     return true;
 }
@@ -430,17 +431,20 @@ static void accept(const struct turn_of *turn, const struct mk_input *input)
         return;
     }
     if (session->core.ledger.next_admission == 1 && !session->core.executor.bytes)
-        id_set(&session->core.executor, input->executor); /* `register` left it open: the first input says */
-    bool running = session->core.machine.phase == PHASE_RUNNING;
+        id_set(&session->core.executor, input->executor);        /* `register` left it open: the first input says */
+    bool running = session->core.machine.phase == PHASE_RUNNING; /* a live boundary is always one of a run */
     bool silent = silenced(session, input);
     struct policy policy = policy_of(input, running, running, silent);
-    if (!machine_accepts(turn, input, &policy)) {
+    struct machine_effects signal;
+    if (!machine_accepts(turn, input, &policy, &signal)) {
         reject(turn, input, MK_ERR_VALIDATION_FAILED, false, "the machine refuses the input");
         return;
     }
     struct entry *entry = enter(turn, input, &policy, running, silent);
-    if (entry)
-        accepted(turn, input, entry);
+    if (!entry)
+        return;
+    session_offer(turn, entry, &signal);
+    accepted(turn, input, entry);
 }
 
 void session_admit(const struct turn_of *turn, const struct mk_input *input)
@@ -467,7 +471,7 @@ void session_admit(const struct turn_of *turn, const struct mk_input *input)
     }
     if (names_asked(turn, input) || repeated_key(turn, input) || too_late(turn, input))
         return;
-    if (session->core.ledger.count + session->unread_count >= ACTIVE_INPUTS_MAX) {
+    if (session->core.ledger.count + session->core.carried.count + session->unread_count >= ACTIVE_INPUTS_MAX) {
         refuse_new(turn, input, MK_ERR_OVERLOADED);
         return;
     }

@@ -5,14 +5,14 @@
 /* What one look at the active inputs finds: it is taken after every event, over all of them. */
 struct survey {
     const char *broken;
-    size_t staged;
+    size_t staged, offers;
     bool waits; /* one could be selected */
 };
 
 /* Inputs that asked not to wake wait for a wake. An input itself is looked at only when one may run. */
 static struct survey survey(const struct session_core *core, bool may_run)
 {
-    struct survey found = {NULL, 0, false};
+    struct survey found = {NULL, 0, 0, false};
     uint64_t last = 0, order[2] = {0, 0};
     for (size_t i = 0; i < core->ledger.count && !found.broken; i++) {
         const struct entry *entry = core->ledger.entries[i];
@@ -22,9 +22,12 @@ static struct survey survey(const struct session_core *core, bool may_run)
             found.broken = "a lane is out of order";
         else if (entry->phase >= INPUT_CONSUMED)
             found.broken = "a terminal input is active";
+        else if (entry->offer && (entry->phase != INPUT_QUEUED || !core->run_ordered))
+            found.broken = "an input is on its way into a turn that is not there";
         order[entry->lane] = entry->order;
         last = entry->seq;
         found.staged += entry->phase == INPUT_STAGED;
+        found.offers += entry->offer != OFFER_NONE;
         found.waits |= may_run && entry->phase == INPUT_QUEUED && (core->wake || entry->input->input.wake);
     }
     return found;
@@ -46,6 +49,18 @@ static const char *run_broken(const struct session_core *core, size_t staged)
             return "an input of the run is not staged for it";
     }
     return core->run.id.bytes && !core->run.input_count ? "a run without inputs" : NULL;
+}
+
+/* What is carried is over, and bounded with what may come to it. */
+static const char *carried_broken(const struct session_core *core, size_t offers)
+{
+    if (offers + core->carried.count > INJECTED_MAX)
+        return "more is injected than is allowed";
+    for (size_t i = 0; i < core->carried.count; i++)
+        if (core->carried.entries[i]->phase != INPUT_CONSUMED ||
+            ledger_by_seq(&core->ledger, core->carried.entries[i]->seq))
+            return "an injected input is not over";
+    return NULL;
 }
 
 static const char *numbers_broken(const struct session *session)
@@ -73,6 +88,8 @@ const char *session_broken(const struct session *session)
         broken = found.broken;
     if (!broken)
         broken = run_broken(core, found.staged);
+    if (!broken)
+        broken = carried_broken(core, found.offers);
     if (!broken && found.waits) /* P8 */
         broken = "an input waits although the session could run it";
     return broken ? broken : numbers_broken(session);

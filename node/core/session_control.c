@@ -131,8 +131,8 @@ void op_withdraw(const struct turn_of *turn, const struct mk_command *command)
         answer_withdrawn(turn, command, true, INPUT_ABANDONED, NULL);
         break;
     case KNOWN_ACTIVE:
-        if (known.entry->phase != INPUT_QUEUED) {
-            answer_withdrawn(turn, command, false, known.entry->phase, NULL);
+        if (known.entry->phase != INPUT_QUEUED || known.entry->offer) { /* or it is on its way into the turn */
+            answer_withdrawn(turn, command, false, known.entry->offer ? INPUT_STAGED : known.entry->phase, NULL);
             break;
         }
         session_end_input(turn, known.entry->seq, &ending);

@@ -37,6 +37,11 @@ const struct fact *session_fact(const struct session *session, enum fact_kind ki
 
 /* --- session.c --- */
 
+static inline bool phase_is_over(enum phase phase)
+{
+    return phase == PHASE_STOPPED || phase == PHASE_DESTROYED;
+}
+
 /* Applies an input to the machine; a rejection changes nothing. */
 bool session_machine(struct session *session, const struct machine_input *in, struct machine_effects *fx);
 bool session_step(struct session *session, enum machine_input_type type,
@@ -74,8 +79,15 @@ struct ending {
     struct span aggregate;
 };
 
-/* Publishes the completion, makes it durable as a fact, deletes the row and forgets the entry. */
+/* Publishes the completion and makes it durable as a fact; the entry stays where it is. */
+void session_say_end(const struct turn_of *turn, const struct entry *entry, const struct ending *ending);
+/* The same, deletes the row and forgets the entry. */
 void session_end_input(const struct turn_of *turn, uint64_t seq, const struct ending *ending);
+/* seqs: the contributors' admission sequences, in order; they are still in the ledger. */
+void session_write_receipt(const struct turn_of *turn, const struct mk_receipt *receipt, const uint64_t *seqs,
+                           size_t count);
+/* The run's next receipt: 1, 2, 3... for what is injected, then one for itself (D3); alone it has 0. */
+uint64_t session_next_receipt(struct session *session, const struct mk_id *run, bool injection);
 /* Every active input, for one reason; how many. */
 size_t session_abandon_all(const struct turn_of *turn, enum abandon_reason reason, const char *message);
 struct ending ending_terminated(enum abandon_reason reason, struct span message);
@@ -95,6 +107,15 @@ bool session_can_run(const struct session *session);  /* the machine admits a ru
 void session_expire(const struct turn_of *turn);
 void session_settle(const struct turn_of *turn); /* starts the next run, if one can start */
 
+/* --- session_inject.c --- */
+
+/* An input was admitted with this signal: it goes into the running turn, if that can take it. */
+void session_offer(const struct turn_of *turn, const struct entry *entry, const struct machine_effects *signal);
+void session_injected(const struct turn_of *turn, const struct run_injected *injected);
+void session_end_offers(const struct turn_of *turn); /* the run is over: what was not answered stays queued */
+/* A run has committed, or the session ended: nothing is carried any more. */
+void session_drop_carried(const struct turn_of *turn);
+void session_carried_failed(const struct turn_of *turn); /* a run failed with it */
 /* --- session_service.c: turns that a service outside owns --- */
 
 void session_service_cancelled(const struct turn_of *turn); /* a turn is going on, and is to end */

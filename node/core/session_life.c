@@ -43,6 +43,7 @@ void op_reset(const struct turn_of *turn, const struct mk_command *command)
     session_step(session, IN_RESET, &fx);
     session_announce(turn, &fx, command->args.reason);
     session->core.not_before_ms = 0;
+    session_drop_carried(turn);
     size_t count = session_abandon_all(turn, ABANDON_RESET, "runtime reset");
     if (session->core.attached) /* D15; who works without one binds it when it needs to */
         session_rebind(turn, &before);
@@ -115,6 +116,7 @@ void op_destroy(const struct turn_of *turn, const struct mk_command *command)
     session->stage.order.stop |= core->attached;
     core->attached = false;
     core->not_before_ms = 0;
+    session_drop_carried(turn);
     size_t count = session_abandon_all(turn, ABANDON_DESTROYED, "runtime destroyed");
     session_announce(turn, &fx, command->args.reason);
     blob_release(core->state);

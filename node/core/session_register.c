@@ -133,6 +133,7 @@ void session_finish_leaving(const struct turn_of *turn)
     struct session_core *core = &session->core;
     struct leaving leaving = core->leaving;
     bool retains = core->machine.retains_snapshot && !turn->ctx->storeless; /* without a store there is no record */
+    session_drop_carried(turn);
     size_t abandoned = stop_loop(turn);
     struct machine_input back = {
         .type = IN_RECOVER_RUNTIME_AUTHORITY,

@@ -65,7 +65,6 @@ static void remember_end(const struct turn_of *turn, const struct entry *entry, 
     write->record.run = id_span(&write->run);
     write->record.ephemeral = !entry_is_durable(entry) && ending->reason != ABANDON_WITHDRAWN; /* for good */
     session->core.terminal_count++;
-    stage_row_removed(session, entry->seq);
 }
 
 /* The key of an ephemeral input, which was not remembered at its admission. */
@@ -82,10 +81,9 @@ static void remember_key(const struct turn_of *turn, const struct entry *entry)
     write->record.input = entry->input->input.h.id;
 }
 
-void session_end_input(const struct turn_of *turn, uint64_t seq, const struct ending *ending)
+void session_say_end(const struct turn_of *turn, const struct entry *entry, const struct ending *ending)
 {
     struct session *session = turn->session;
-    const struct entry *entry = ledger_by_seq(&session->core.ledger, seq);
     struct span text = ending->receipt ? ending->receipt->digest : ending->message;
     struct staged_event *event = stage_completion(turn, entry, ending->outcome);
     if (!event)
@@ -99,6 +97,15 @@ void session_end_input(const struct turn_of *turn, uint64_t seq, const struct en
     remember_end(turn, entry, ending, event);
     if (!entry_is_durable(entry) && entry->input->input.idem.bytes)
         remember_key(turn, entry);
+}
+
+void session_end_input(const struct turn_of *turn, uint64_t seq, const struct ending *ending)
+{
+    struct session *session = turn->session;
+    session_say_end(turn, ledger_by_seq(&session->core.ledger, seq), ending);
+    if (session->stage.failed)
+        return;
+    stage_row_removed(session, seq);
     ledger_remove(&session->core.ledger, session->mem, seq);
 }
 
@@ -132,7 +139,7 @@ void session_expire(const struct turn_of *turn)
         const struct entry *entry = ledger->entries[i];
         bool passed =
             entry->phase == INPUT_QUEUED && entry->deadline_at_ms && entry->deadline_at_ms <= turn->ctx->store_ms;
-        if (passed)
+        if (passed && !entry->offer)
             session_end_input(turn, entry->seq, &ending);
         else
             i++;
@@ -232,6 +239,7 @@ void session_settle(const struct turn_of *turn)
 static void clear_run(const struct turn_of *turn)
 {
     struct session *session = turn->session;
+    session_end_offers(turn);
     memset(&session->core.run, 0, sizeof session->core.run);
     session->core.run_ordered = false;
     session->core.recovery_owed = false;
@@ -261,6 +269,7 @@ void session_finish_stop(const struct turn_of *turn)
     session_drop_run(turn);
     session->stage.order.stop |= session->core.attached;
     session->stage.durable = true;
+    session_drop_carried(turn);
     session->core.attached = false;
     session_abandon_all(turn, ABANDON_STOPPED, "runtime stopped");
 }
@@ -338,7 +347,8 @@ static void say_executor_events(const struct turn_of *turn, const struct run_don
     }
 }
 
-static void write_receipt(const struct turn_of *turn, const struct run_record *run, const struct mk_receipt *receipt)
+void session_write_receipt(const struct turn_of *turn, const struct mk_receipt *receipt, const uint64_t *seqs,
+                           size_t count)
 {
     struct session *session = turn->session;
     char name[MESSAGE_ID_BYTES_MAX + 1];
@@ -346,7 +356,7 @@ static void write_receipt(const struct turn_of *turn, const struct run_record *r
     struct fact_write *write = stage_write(session, FACT_RECEIPT, span_of(name));
     if (!write)
         return;
-    write->run = run->id;
+    id_set(&write->run, receipt->run);
     write->record.at_ms = turn->ctx->store_ms;
     write->record.stamp = turn->ctx->fence;
     write->record.run = id_span(&write->run);
@@ -364,8 +374,17 @@ static void write_receipt(const struct turn_of *turn, const struct run_record *r
         doc_put_text(doc, "digest", receipt->digest);
     doc_key(doc, "inputs");
     doc_array(doc);
-    for (size_t i = 0; i < run->input_count; i++)
-        doc_text(doc, ledger_by_seq(&session->core.ledger, run->inputs[i])->input->input.h.id);
+    for (size_t i = 0; i < count; i++)
+        doc_text(doc, ledger_by_seq(&session->core.ledger, seqs[i])->input->input.h.id);
+}
+
+uint64_t session_next_receipt(struct session *session, const struct mk_id *run, bool injection)
+{
+    struct session_core *core = &session->core;
+    bool same = span_equal(id_span(&core->last_run), id_span(run));
+    core->last_receipt_sequence = same ? core->last_receipt_sequence + 1 : injection;
+    core->last_run = *run;
+    return core->last_receipt_sequence;
 }
 
 /* The state, the results and the consumption of the inputs are one stage (P4). */
@@ -405,24 +424,22 @@ static void succeeded(const struct turn_of *turn, const struct run_done *done)
     struct session_core *core = &session->core;
     struct run_record run = core->run;
     struct machine_effects fx;
-    bool same = span_equal(id_span(&core->last_run), id_span(&run.id));
     struct mk_receipt receipt = {
         .run = id_span(&run.id),
-        .sequence = same ? core->last_receipt_sequence + 1 : 0,
+        .sequence = session_next_receipt(session, &run.id, false),
         .boundary = run.boundary,
         .digest = done->digest,
     };
     session_step(session, IN_RUN_COMPLETED, NULL);
     session_step(session, IN_COMMIT, &fx);
     clear_run(turn);
-    core->last_run = run.id;
-    core->last_receipt_sequence = receipt.sequence;
+    session_drop_carried(turn);
     if (!take_state(session, done)) {
         session->stage.failed = true;
         return;
     }
     say_executor_events(turn, done);
-    write_receipt(turn, &run, &receipt);
+    session_write_receipt(turn, &receipt, run.inputs, run.input_count);
     consume(turn, &run, done, &receipt);
     session_after_run(turn, &fx);
 }
@@ -492,6 +509,7 @@ static void failed(const struct turn_of *turn, const struct run_done *done)
     session_machine(session, &in, NULL);
     session_step(session, IN_FAIL, &fx);
     clear_run(turn);
+    session_carried_failed(turn);
     say_failed(turn, &run, &ending, will_retry);
     session_note_failure(turn, id_span(&run.id), ending.error, ending.message, will_retry);
     for (size_t i = 0; will_retry && i < run.input_count; i++)
@@ -562,6 +580,7 @@ static void give_up(const struct turn_of *turn, uint64_t seq)
     session_note_failure(turn, id_span(&turn->session->core.run.id), ending.error, ending.message, false);
     session_step(turn->session, IN_ROLLBACK_RUN, &fx);
     clear_run(turn);
+    session_drop_carried(turn); /* it may be what they died of */
     session_end_input(turn, seq, &ending);
     session_after_run(turn, &fx);
 }

@@ -112,6 +112,12 @@ static bool copy_message(const struct mk_mem *mem, struct queued *queued, const 
         if (!queued->done)
             return false;
     }
+    if (event->injected) {
+        queued->injected = mem_alloc(mem, sizeof *queued->injected);
+        if (!queued->injected)
+            return false;
+        *queued->injected = *event->injected;
+    }
     if (event->trim) {
         queued->trim = mem_alloc(mem, sizeof *queued->trim);
         if (!queued->trim)
@@ -145,6 +151,7 @@ void queued_free(const struct mk_mem *mem, struct queued *queued)
     mem_free(mem, queued->input);
     mem_free(mem, queued->command);
     mem_free(mem, queued->done);
+    mem_free(mem, queued->injected);
     mem_free(mem, queued->trim);
     mem_free(mem, queued);
 }

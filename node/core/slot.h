@@ -22,6 +22,7 @@ struct queued {
     struct mk_input *input;
     struct mk_command *command;
     struct run_done *done;
+    struct run_injected *injected;
     struct session_trim *trim;
 };
 
@@ -34,13 +35,15 @@ struct slot {
     struct mk_session_id id;
     uint32_t partition;
     enum slot_state state;
-    enum mk_err trouble;        /* why it is quarantined ... */
-    struct mk_blob *fault;      /* ... and the sentence; NULL: there was no memory for it */
-    struct session *session;    /* NULL while loading and in quarantine */
-    uint64_t call;              /* LOADING, READING: the call that will answer; 0: not asked yet */
-    bool asking;                /* in the node's list of slots to be asked for */
-    bool dirty;                 /* in the group's list: its stage waits for a commit */
-    bool running;               /* the executor has a run of it */
+    enum mk_err trouble;     /* why it is quarantined ... */
+    struct mk_blob *fault;   /* ... and the sentence; NULL: there was no memory for it */
+    struct session *session; /* NULL while loading and in quarantine */
+    uint64_t call;           /* LOADING, READING: the call that will answer; 0: not asked yet */
+    bool asking;             /* in the node's list of slots to be asked for */
+    bool dirty;              /* in the group's list: its stage waits for a commit */
+    bool running;            /* the executor has a run of it */
+    bool live;               /* and its turn takes inputs in, if it is still the one at `live_at` */
+    struct run_at live_at;
     unsigned rounds;            /* times the present stage was undone for more knowledge */
     struct queued_list queue;   /* to be applied */
     struct queued_list applied; /* in the open stage: applied again after an undo */

@@ -11,6 +11,7 @@ static bool core_copy(struct session_core *to, const struct session_core *from, 
     *to = *from;
     if (!ledger_copy(&to->ledger, &from->ledger, mem))
         return false;
+    carried_copy(&to->carried, &from->carried);
     blob_keep(to->state);
     return true;
 }
@@ -18,6 +19,7 @@ static bool core_copy(struct session_core *to, const struct session_core *from, 
 void session_core_fini(struct session_core *core, const struct mk_mem *mem)
 {
     ledger_release(&core->ledger, mem);
+    carried_release(&core->carried, mem);
     blob_release(core->state);
     core->state = NULL;
 }

@@ -18,6 +18,7 @@ static struct session_ctx context(struct node *node, const struct slot *slot)
         .fence = partition_at(node, slot->partition)->fence,
         .node = id_span(&node->config.node),
         .auto_register = node->config.auto_register,
+        .live = slot->live ? &slot->live_at : NULL,
         .storeless = node->config.storeless,
         .owned_since_ms = partition_at(node, slot->partition)->owned_since_ms,
         .hold_runs = partition_at(node, slot->partition)->state >= PARTITION_FINISHING,
@@ -253,6 +254,7 @@ static void apply_one(struct node *node, struct slot *slot, struct queued *queue
                                   .input = queued->input,
                                   .command = queued->command,
                                   .done = queued->done,
+                                  .injected = queued->injected,
                                   .trim = queued->trim};
     session_apply(slot->session, &ctx, &event);
 }
@@ -422,6 +424,23 @@ static void order_executor(struct node *node, struct slot *slot, const struct pa
     }
 }
 
+/* Of the run that the session has before it is committed: a new one is never offered anything. */
+static void order_injections(struct node *node, const struct slot *slot, const struct partition *partition)
+{
+    const struct session_core *core = &slot->session->core;
+    for (size_t i = 0; i < core->ledger.count; i++) {
+        const struct entry *entry = core->ledger.entries[i];
+        struct node_effect *effect = entry->offer == OFFER_DUE ? emit(node, DO_INJECT) : NULL;
+        if (!effect) /* without memory for it the input waits for the run's end */
+            continue;
+        effect->partition = partition->id;
+        effect->fence = partition->fence;
+        effect->as.executor.session = slot->id;
+        effect->as.executor.run = core->run.id;
+        id_set(&effect->as.executor.input, entry->input->input.h.id);
+    }
+}
+
 static void count_run(struct node *node, struct slot *slot)
 {
     bool runs = slot->session->core.run.id.bytes != 0;
@@ -435,6 +454,8 @@ void slot_release(struct node *node, struct slot *slot, const struct partition *
     struct executor_order order = stage->order;
     release_answers(node, stage, partition);
     release_events(node, slot, partition, sequence);
+    if (order.inject)
+        order_injections(node, slot, partition);
     session_commit(slot->session);
     session_forget(slot->session);
     slot->state = SLOT_READY;

@@ -110,6 +110,31 @@ def do_wait(run, _body):
     answer(cancelled=True)
 
 
+def do_turn(run, body):
+    """Takes inputs in, as they tell it, until one says `end`; begun again with so many as `enough` says, it ends at once."""
+    had, took = [i["body"] for i in run["injected"]], []
+    if had and len(had) >= body.get("enough", 99):
+        return answer(result={"had": had, "took": took, "attempt": run["attempt"]})
+    answer(boundary=run["run"], live=True)
+    note(body["path"], run["attempt"])
+    while True:
+        frame = read()
+        if not frame:
+            os._exit(0)
+        if "cancel" in frame:
+            return answer(cancelled=True)
+        assert frame["inject"] == run["run"], frame
+        word = frame["input"]["body"]
+        if not word.get("mute"):
+            answer(injected=frame["input"]["id"], ok=word.get("take", True))
+            took += [word] * word.get("take", True)
+        if word.get("die"):
+            os._exit(7)
+        if word.get("end"):
+            answer(boundary=run["run"], live=False)
+            return answer(result={"had": had, "took": took, "attempt": run["attempt"]})
+
+
 def do_finish(run, _body):
     """Is asked to end, and comes to its end all the same."""
     frame = read()
@@ -184,6 +209,16 @@ def do_close(_run, _body):
     forever()
 
 
+def do_invent(_run, _body):
+    answer(injected="never asked for", ok=True)
+    forever()
+
+
+def do_stray(_run, _body):
+    answer(boundary="not mine", live=True)
+    forever()
+
+
 def do_large(_run, body):
     answer(result="x" * body["bytes"])
 
@@ -235,8 +270,8 @@ def do_fork(_run, body):
 def main():
     born()
     while run := read():
-        if "cancel" in run:
-            continue  # its run has been answered
+        if "run" not in run:
+            continue  # about one that has been answered
         body = run["inputs"][0]["body"]
         globals()[f"do_{body['do']}"](run, body)
 

@@ -120,9 +120,10 @@ def test_a_run_carries_what_is_documented_and_its_state_comes_back():
     with Lab() as lab:
         pool = Pool(lab)
         first = pool.result("s1", "whole", idem="not the input's")
-        assert set(first) == {"run", "session", "attempt", "fence", "generation", "state", "inputs", "visibility", "identity"}, first
+        assert set(first) == {"run", "session", "attempt", "fence", "generation", "state", "inputs", "visibility", "identity",
+                              "injected"}, first
         assert first["session"] == "s1" and first["attempt"] == 1 and first["state"] is None and first["fence"] > 2**40, first
-        assert first["visibility"] is None and first["identity"] is None, first
+        assert first["visibility"] is None and first["identity"] is None and first["injected"] == [], first
         message = pool.client.input("s1", {"do": "whole"}, executor="x", corr="c", idem="k", handling="steer",
                                     visibility={"transcript": False})
         run = pool.done(message)["result"]
@@ -216,7 +217,7 @@ def test_the_examples_work():
             assert result["inputs"][0]["body"] == message["body"]
         lab.n.terminate()
         assert lab.n.wait(15) == 0
-        assert len((EXAMPLES / "counter.py").read_text().splitlines()) < 40
+        assert len((EXAMPLES / "counter.py").read_text().splitlines()) < 45
 
 
 # --- what they must not ---

@@ -327,6 +327,7 @@ static void new_completion(struct sim *s, struct seen_session *session, const st
         sim_broken(s, "P1", "%.*s has a second completion, %s", SPAN_ARGS(c->input), mk_outcome_name(c->outcome));
     if (input->durable && (!known || !phase_terminal(fact.phase) || !span_equal(fact.bytes, message)))
         sim_broken(s, "P4", "the completion of %.*s is in the outbox and not in its record", SPAN_ARGS(c->input));
+    checks_receipt(s, session, c);
     input->terminal = true;
     session->completions++;
     s->totals.completions++;
@@ -527,11 +528,13 @@ static void check_session(struct sim *s, struct seen_session *session, uint64_t 
                    (unsigned long long)record->next_event, session->count);
     struct input_record *rows = sim_alloc(s, (record->active_count + 1) * sizeof *rows);
     for (size_t i = 0; i < record->active_count && !sim_is_broken(s); i++)
-        if (row_of(s, session, record->active[i], &rows[i])) {
+        if (row_of(s, session, record->active[i], &rows[i]) && !checks_is_carried(record, record->active[i])) {
             check_row(s, session, &rows[i], commit);
             session->waits |= rows[i].input.wake && record->phase != PHASE_STOPPED;
         }
     checks_session_line(s, session);
+    if (!sim_is_broken(s))
+        checks_carried(s, session, record, rows);
     if (record->run && !sim_is_broken(s))
         check_run_record(s, session, record->run, rows, record->active_count, commit);
 }
@@ -678,6 +681,7 @@ void checks_started(struct sim *s, struct sim_node *node, const struct run_reque
             sim_broken(s, "P2", "%.*s runs again behind its completion", SPAN_ARGS(in->h.id));
     }
     check_recorded(s, session, request);
+    checks_carries(s, session, request);
     check_again(s, node, session, request);
 }
 
@@ -689,6 +693,9 @@ void checks_failed(struct sim *s, struct span session, const struct span *inputs
 
 void checks_commanded(struct sim *s, struct span session, enum mk_op op)
 {
+    if (op == MK_OP_UNREGISTER || op == MK_OP_UNREGISTER_IF_EPOCH || op == MK_OP_STOP || op == MK_OP_DESTROY ||
+        op == MK_OP_RESET)
+        checks_session(s, session)->may_end = true;
     if (op == MK_OP_UNREGISTER || op == MK_OP_DESTROY || op == MK_OP_RESET)
         checks_session(s, session)->may_forget = true;
 }
@@ -720,7 +727,7 @@ void checks_quiet(struct sim *s)
             continue;
         for (size_t a = 0; a < head->record.active_count; a++) {
             struct input_record row;
-            if (row_of(s, session, head->record.active[a], &row) && row.input.wake)
+            if (row_of(s, session, head->record.active[a], &row) && row.input.wake && row.phase != INPUT_CONSUMED)
                 sim_broken(s, "P8", "%.*s of %.*s waits and nothing runs", SPAN_ARGS(row.input.h.id),
                            SPAN_ARGS(session->name));
         }

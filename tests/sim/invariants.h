@@ -46,10 +46,15 @@ struct seen_session {
     struct seen_event **events; /* event n at n - 1 */
     size_t count, room;
     uint64_t completions, starts;
-    uint64_t counter;      /* a counter's value, as its completions say */
-    bool may_forget;       /* a command was sent that may take the executor's state away */
-    uint64_t last_done[2]; /* by lane: order of the input completed last */
-    struct mk_id run;      /* the one recorded last */
+    uint64_t counter;                  /* a counter's value, as its completions say */
+    bool may_forget;                   /* a command was sent that may take the executor's state away */
+    uint64_t last_done[2];             /* by lane: order of the input completed last */
+    struct mk_id run;                  /* the one recorded last */
+    struct span carried[INJECTED_MAX]; /* ids of the inputs that were injected and that the head names, in order */
+    size_t carried_count;
+    uint64_t carried_attempts[INJECTED_MAX];
+    bool committed, gave_up; /* since the head was seen: a run, or one that was given up for its nodes' deaths */
+    bool may_end;            /* a command was sent that may end the session */
     struct commit_line line;
     bool waits;       /* it has stored inputs that ask to be run */
     uint64_t idle_us; /* since when it waits and no run of it goes on; 0: it does not */
@@ -62,6 +67,7 @@ struct seen_input {
     enum lane lane;
     uint64_t amount;   /* what it adds to a counter */
     uint64_t failures; /* of runs with it */
+    bool injected;
 };
 
 struct seen_run {
@@ -69,6 +75,7 @@ struct seen_run {
         commit;     /* inputs: a hash of their ids in order; commit: where it was recorded first */
     bool cancelled; /* somebody was answered that it was asked to end */
     struct span incarnation;
+    uint64_t injections; /* receipts of what was injected into it */
 };
 
 struct sent_commit {
@@ -116,6 +123,14 @@ void checks_section(struct sim *s, uint32_t partition, const struct span *ops, s
 void checks_letters(struct sim *s, uint32_t partition, uint64_t after, size_t abandoned);
 /* What `dead` answered. */
 void checks_dead(struct sim *s, const struct mk_command *asked, struct span data);
+
+/* invariants_injected.c: a completion that was just written; the head of a session and its rows; a start. */
+void checks_receipt(struct sim *s, struct seen_session *session, const struct mk_completion *c);
+void checks_carried(struct sim *s, struct seen_session *session, const struct session_record *head,
+                    const struct input_record *rows);
+bool checks_is_carried(const struct session_record *head, uint64_t seq);
+void checks_carries(struct sim *s, const struct seen_session *session, const struct run_request *request);
+void checks_offered(struct sim *s, struct span session, struct span run, struct span input);
 
 /* Only an owner whose lease has not run out speaks for a session, and starts runs. */
 void checks_owner(struct sim *s, const struct sim_node *node, struct span session, const char *does);

@@ -124,6 +124,8 @@ static void print_tally(const struct tally *t)
         {"partitions taken over", t->totals.taken_over},
         {"partitions handed over", t->totals.handed_over},
         {"events published again", t->totals.repeated},
+        {"inputs injected", t->totals.injected},
+        {"injected, and given again", t->totals.carried},
         {"waits for a run that ended", t->totals.waits},
         {"steps", t->totals.steps},
         {"virtual seconds", t->virtual_us / SECOND},
@@ -176,6 +178,7 @@ static void tell_stories(struct tally *t, const struct options *o)
     size_t failed = 0;
     t->passed += scenarios_run(&how, &failed);
     t->passed += scenarios_owner_run(&how, &failed);
+    t->passed += scenarios_inject_run(&how, &failed);
     t->passed += scenarios_cluster_run(&how, &failed);
     t->passed += scenarios_handover_run(&how, &failed);
     t->passed += scenarios_lessons_run(&how, &failed);

@@ -55,6 +55,9 @@
     X(RUN_STARVED, "run died with its node's lease", 0)                                                                \
     X(RUN_LATE, "result of a dead node's run arrived", 900000)                                                         \
     X(RUN_TWICE, "result arrived twice", 30000)                                                                        \
+    X(RUN_BOUNDARY, "run took inputs in", 1000000)                                                                     \
+    X(RUN_REFUSES, "input not taken into a run", 250000)                                                               \
+    X(RUN_LATE_WORD, "answer for an input after its run", 500000)                                                      \
     X(CLIENT_REPEATS, "input repeated on purpose", 50000)                                                              \
     X(CLIENT_CONFLICTS, "id sent with another body", 20000)                                                            \
     X(CLIENT_GARBAGE, "garbage sent", 20000)
@@ -119,6 +122,7 @@ struct totals {
     uint64_t inputs, commands, accepted, completions, events, commits, calls, runs, crashes, left, frames, steps;
     uint64_t taken_over, handed_over; /* changes of owner: after an expiry; after a release */
     uint64_t repeated;                /* events published more than once */
+    uint64_t injected, carried;       /* inputs that went into a run at work; given to later executions */
     uint64_t waits;                   /* ended waits of sessions with work that nobody did */
 };
 
@@ -245,6 +249,8 @@ void sim_node_frame(struct sim_node *node, struct span frame);
 void sim_node_reply(struct sim_node *node, uint64_t tag, const struct store_reply *reply);
 void sim_node_store_up(struct sim_node *node, bool up);
 void sim_node_run_done(struct sim_node *node, struct span session, const struct run_done *done);
+void sim_node_boundary(struct sim_node *node, struct span session, const struct run_at *at, bool live);
+void sim_node_injected(struct sim_node *node, struct span session, const struct run_injected *injected);
 
 /* --- sim_chaos.c --- */
 
@@ -318,6 +324,8 @@ void sim_executors_feed(struct sim *s, size_t node, uint64_t until_us); /* then 
 size_t sim_executors_at_work(const struct sim *s, struct span session, uint32_t partition);
 size_t sim_executors_running(const struct sim *s);
 bool sim_executors_deaf(const struct sim *s); /* a run goes on that was told to end: who waits for it waits */
+/* An execution of this run took the input in, and said so before it ended. */
+bool sim_executors_took(const struct sim *s, struct span session, struct span run, struct span input);
 
 /* --- sim_client.c: publishers that keep the protocol, and the watcher --- */
 
@@ -392,5 +400,6 @@ size_t scenarios_owner_run(const struct telling *how, size_t *failed);
 size_t scenarios_cluster_run(const struct telling *how, size_t *failed);
 size_t scenarios_handover_run(const struct telling *how, size_t *failed);
 size_t scenarios_lessons_run(const struct telling *how, size_t *failed);
+size_t scenarios_inject_run(const struct telling *how, size_t *failed);
 
 #endif

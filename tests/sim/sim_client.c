@@ -304,7 +304,7 @@ static void draw_kind(struct sim *s, struct mk_input *in)
     sim_fill_kind(s, in);
     bool free_mode = in->kind != MK_PEER_RESPONSE_PROGRESS && in->kind != MK_OPERATION;
     if (free_mode ? sim_chance(s, 300000) : sim_chance(s, 20000))
-        in->handling = sim_chance(s, 500000) ? MK_HANDLING_STEER : MK_HANDLING_QUEUE;
+        in->handling = sim_chance(s, 700000) ? MK_HANDLING_STEER : MK_HANDLING_QUEUE;
 }
 
 static void draw_extras(struct sim *s, struct client *c, struct mk_input *in)

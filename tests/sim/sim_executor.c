@@ -6,7 +6,8 @@
 #include "node/core/crc16.h"
 #include "tests/sim/invariants.h"
 
-#define HANG_US_MAX (8 * SECOND) /* then the run's own deadline ends it */
+#define LIVE_US_MAX (200 * MILLISECOND) /* what a run that takes inputs in takes longer */
+#define HANG_US_MAX (8 * SECOND)        /* then the run's own deadline ends it */
 
 struct sim_run {
     struct sim_run *next;
@@ -16,6 +17,7 @@ struct sim_run {
     struct mk_id id;
     bool hangs, sleeps, told; /* told: to end */
     bool deaf;                /* told, and goes on */
+    bool live;                /* it takes inputs in, as its node was told */
     bool starved;             /* it died with the lease: to begin anew */
     uint64_t takes_us, start; /* start: counts its beginnings */
     bool ended, late;         /* late: its node died, the result arrives all the same */
@@ -24,7 +26,16 @@ struct sim_run {
     struct run_done done;
 };
 
+/* An input that a run is asked to take in. */
+struct sim_offer {
+    struct sim_run *run;
+    uint64_t start; /* of the run when it was asked: another beginning knows nothing of it */
+    bool refused;
+    struct run_injected answer;
+};
+
 struct sim_executors {
+    struct map took;      /* session/run/input, of what was taken in and told in time */
     struct sim_run *runs; /* that have not ended, the latest first */
     size_t running;
 };
@@ -117,6 +128,7 @@ static void starve(struct sim *s, void *self, uint64_t life)
             continue;
         }
         run->starved = true;
+        run->live = false; /* its pool says so (node/pool_inject.c) */
         run->start++;
     }
 }
@@ -202,6 +214,60 @@ static uint64_t apply(struct sim *s, const struct run_request *request, struct s
 
 /* --- the hooks --- */
 
+/* Toggles until the run's end; in a story it stays. */
+static void boundary(struct sim *s, void *self, uint64_t start)
+{
+    struct sim_run *run = self;
+    struct run_at at = {run->id, run->done.attempt};
+    if (run->ended || run->starved || run->told || run->start != start)
+        return;
+    run->live = !run->live;
+    sim_node_boundary(run->node, run->session, &at, run->live);
+    if (s->rate[FAULT_RUN_BOUNDARY])
+        sim_at(s, sim_between(s, 1, LIVE_US_MAX), boundary, run, start);
+}
+
+static struct span took_key(struct span session, struct span run, struct span input, struct buf *out)
+{
+    buf_append(out, session.at, session.bytes);
+    buf_append(out, "/", 1);
+    buf_append(out, run.at, run.bytes);
+    buf_append(out, "/", 1);
+    buf_append(out, input.at, input.bytes);
+    return buf_span(out);
+}
+
+bool sim_executors_took(const struct sim *s, struct span session, struct span run, struct span input)
+{
+    struct buf key = {0};
+    bool took = map_get(&s->executors->took, took_key(session, run, input, &key)) != NULL;
+    buf_fini(&key);
+    return took;
+}
+
+/* A yes that comes when the run is over, or was begun anew, counts for nothing: it was another turn's. */
+static void answer(struct sim *s, void *self, uint64_t word)
+{
+    (void)word;
+    struct sim_offer *offer = self;
+    struct sim_run *run = offer->run;
+    bool gone = run->ended || run->starved || run->start != offer->start;
+    if (gone && (!run->ended || !sim_fault(s, FAULT_RUN_LATE_WORD)))
+        return;
+    sim_trace(s, run->node->name, "run %.8s %s %s%s", run->id.text, offer->refused ? "refuses" : "takes in",
+              offer->answer.input.text, gone ? ", when it is over" : "");
+    offer->answer.ok = !offer->refused;
+    if (!gone && !offer->refused) {
+        struct buf key = {0};
+        map_put(s, &s->executors->took,
+                sim_copy(s, took_key(run->session, id_span(&run->id), id_span(&offer->answer.input), &key)), run);
+        buf_fini(&key);
+    }
+    sim_node_injected(run->node, run->session, &offer->answer);
+    if (sim_fault(s, FAULT_RUN_TWICE))
+        sim_node_injected(run->node, run->session, &offer->answer);
+}
+
 static struct sim_run *find(struct sim_node *node, struct span session, struct span id)
 {
     for (struct sim_run *run = node->sim->executors->runs; run; run = run->next) {
@@ -237,10 +303,32 @@ static void start(void *self, const struct run_request *request)
         us = sim_between(s, SECOND, HANG_US_MAX);
         end_as(run, RUN_FAILED, SPAN_LIT("the run outlived its deadline"));
     }
+    if (sim_fault(s, FAULT_RUN_BOUNDARY)) {
+        us += sim_between(s, 0, LIVE_US_MAX);
+        sim_at(s, sim_between(s, 1, 20 * MILLISECOND), boundary, run, run->start);
+    }
     if (s->listener)
         s->listener->started(s, node, request, &run->done, &us);
     run->takes_us = us;
     sim_at(s, us, end, run, run->start);
+}
+
+/* A run that is asked although nobody heard of its boundary: the core made that up. */
+static void inject(void *self, struct span session, struct span id, const struct run_input *input)
+{
+    struct sim_node *node = self;
+    struct sim *s = node->sim;
+    struct sim_run *run = find(node, session, id);
+    if (!run || !sim_node_may_act(node))
+        return;
+    checks_owner(s, node, session, "asks a run to take an input in");
+    checks_offered(s, session, id, input->input->h.id);
+    struct sim_offer *offer = sim_alloc(s, sizeof *offer);
+    *offer = (struct sim_offer){.run = run, .start = run->start, .refused = sim_fault(s, FAULT_RUN_REFUSES)};
+    offer->answer.at = (struct run_at){run->id, run->done.attempt};
+    id_set(&offer->answer.input, input->input->h.id);
+    if (!offer->refused || sim_chance(s, 500000)) /* else it never answers */
+        sim_at(s, sim_between(s, 1, 30) * MILLISECOND, answer, offer, 0);
 }
 
 static void end_soon(struct sim *s, struct sim_run *run)
@@ -275,6 +363,6 @@ static void stop(void *self, struct span session)
 
 struct executor_port sim_executor_port(struct sim *s, size_t node)
 {
-    static const struct executor_ops ops = {start, cancel, stop, known};
+    static const struct executor_ops ops = {start, inject, cancel, stop, known};
     return (struct executor_port){&ops, s->nodes[node]};
 }

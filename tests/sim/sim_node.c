@@ -10,7 +10,7 @@
 #define TURN_US_MAX        800 /* how long a loop takes to come round */
 #define MILLION            1000000
 
-enum hand_type { HAND_FRAME, HAND_REPLY, HAND_STORE_UP, HAND_RUN_DONE, HAND_LEAVE };
+enum hand_type { HAND_FRAME, HAND_REPLY, HAND_STORE_UP, HAND_RUN_DONE, HAND_BOUNDARY, HAND_INJECTED, HAND_LEAVE };
 
 struct hand {
     struct hand *next;
@@ -20,6 +20,7 @@ struct hand {
     struct span frame, session;
     struct store_reply reply;
     struct run_done done;
+    struct run_injected injected; /* of a boundary: `at` alone */
 };
 
 /* --- memory that is counted: a driver that is freed leaves none behind --- */
@@ -271,6 +272,12 @@ static void give(struct sim_node *node, const struct hand *hand)
     case HAND_RUN_DONE:
         driver_run_done(node->driver, hand->session, &hand->done);
         break;
+    case HAND_BOUNDARY:
+        driver_boundary(node->driver, hand->session, &hand->injected.at, hand->up);
+        break;
+    case HAND_INJECTED:
+        driver_injected(node->driver, hand->session, &hand->injected);
+        break;
     case HAND_LEAVE:
         driver_leave(node->driver);
         break;
@@ -459,5 +466,23 @@ void sim_node_run_done(struct sim_node *node, struct span session, const struct 
         return;
     struct hand *hand = sim_alloc(node->sim, sizeof *hand);
     *hand = (struct hand){.type = HAND_RUN_DONE, .session = session, .done = *done};
+    put_at_hand(node, hand);
+}
+
+void sim_node_boundary(struct sim_node *node, struct span session, const struct run_at *at, bool live)
+{
+    if (!node->driver)
+        return;
+    struct hand *hand = sim_alloc(node->sim, sizeof *hand);
+    *hand = (struct hand){.type = HAND_BOUNDARY, .session = session, .up = live, .injected = {.at = *at}};
+    put_at_hand(node, hand);
+}
+
+void sim_node_injected(struct sim_node *node, struct span session, const struct run_injected *injected)
+{
+    if (!node->driver)
+        return;
+    struct hand *hand = sim_alloc(node->sim, sizeof *hand);
+    *hand = (struct hand){.type = HAND_INJECTED, .session = session, .injected = *injected};
     put_at_hand(node, hand);
 }

@@ -288,7 +288,8 @@ static void play_step(struct player *player, json_t *step, bool last)
 bool play(json_t *scenario, struct failure *failure)
 {
     struct player player = {.scenario = scenario};
-    player.world = world_new(strcmp(text_of(scenario, "store"), "none") != 0);
+    player.world = world_new(strcmp(text_of(scenario, "store"), "none") != 0,
+                             json_is_true(json_object_get(scenario, "live_boundary")));
     json_t *steps = json_object_get(scenario, "steps"), *step;
     player.inputs = json_object();
     player.runs = json_object();

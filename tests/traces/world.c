@@ -23,8 +23,10 @@ struct message {
 /* A run that the executor was given. */
 struct applied {
     bool active, ended; /* ended: `end` is to be delivered */
-    struct mk_id run;
-    uint64_t attempt;
+    bool live_said;     /* the node was told of its boundary */
+    struct run_at at;
+    struct mk_id injected[INJECTED_MAX]; /* to be answered */
+    size_t injected_count;
     enum run_end end;
     enum failure_cause cause;
 };
@@ -32,7 +34,7 @@ struct applied {
 struct world {
     struct driver *driver; /* NULL: dead */
     struct store_memory *store;
-    bool durable;
+    bool durable, live_boundary;
     struct mk_mem mem;
     struct ports ports;
     uint64_t now_ms, random, sent;
@@ -184,7 +186,18 @@ static void start(void *self, const struct run_request *request)
     }
     asked(world, json_pack("{s:{s:s,s:o,s:s,s:s}}", "apply", "boundary", mk_boundary_name(request->run->boundary),
                            "inputs", inputs, "primitive", "staged", "run", request->run->id.text));
-    world->applied = (struct applied){.active = true, .run = request->run->id, .attempt = request->run->attempt};
+    world->applied = (struct applied){.active = true, .at = {request->run->id, request->run->attempt}};
+}
+
+static void inject(void *self, struct span session, struct span run, const struct run_input *input)
+{
+    struct world *world = self;
+    struct applied *applied = &world->applied;
+    (void)session;
+    if (!applied->active || !span_equal(id_span(&applied->at.run), run) || applied->injected_count == INJECTED_MAX)
+        return;
+    asked(world, json_pack("{s:s,s:i}", "call", "stage_at_boundary", "appends", 1));
+    id_set(&applied->injected[applied->injected_count++], input->input->h.id);
 }
 
 /* A hard cancel makes the run return; a cancel at the boundary waits for the trace's verdict. */
@@ -193,7 +206,7 @@ static void cancel(void *self, struct span session, struct span run, bool hard)
     struct world *world = self;
     struct applied *applied = &world->applied;
     (void)session;
-    if (!applied->active || !span_equal(id_span(&applied->run), run))
+    if (!applied->active || !span_equal(id_span(&applied->at.run), run))
         return;
     asked(world, json_pack("{s:s}", "call", hard ? "hard_cancel" : "cancel_after_boundary"));
     if (hard && !applied->ended) {
@@ -244,6 +257,24 @@ bool world_finish(struct world *world, const char *with)
     return false;
 }
 
+/* What the run says while it goes on. */
+static bool deliver_words(struct world *world)
+{
+    struct applied *applied = &world->applied;
+    struct span session = SPAN_LIT(WORLD_SESSION);
+    bool said = applied->active && world->live_boundary && !applied->live_said;
+    if (said) {
+        applied->live_said = true;
+        driver_boundary(world->driver, session, &applied->at, true);
+    }
+    for (; applied->active && applied->injected_count; said = true) {
+        struct run_injected injected = {applied->at, applied->injected[0], true};
+        memmove(applied->injected, applied->injected + 1, --applied->injected_count * sizeof *applied->injected);
+        driver_injected(world->driver, session, &injected);
+    }
+    return said;
+}
+
 static bool deliver_end(struct world *world)
 {
     struct applied applied = world->applied;
@@ -251,7 +282,8 @@ static bool deliver_end(struct world *world)
                                         "done");
     if (!applied.active || !applied.ended)
         return false;
-    struct run_done done = {.run = applied.run, .attempt = applied.attempt, .end = applied.end, .cause = applied.cause};
+    struct run_done done = {
+        .run = applied.at.run, .attempt = applied.at.attempt, .end = applied.end, .cause = applied.cause};
     done.results = &result;
     done.result_count = applied.end == RUN_RESULT || applied.end == RUN_CALLBACK_PENDING;
     if (applied.end == RUN_FAILED)
@@ -287,6 +319,7 @@ static bool turn(struct world *world)
 {
     bool busy = deliver_frames(world);
     busy |= store_memory_pump(world->store, on_reply, world) > 0;
+    busy |= deliver_words(world);
     busy |= deliver_end(world);
     if (driver_due_ms(world->driver) <= world->now_ms) {
         driver_tick(world->driver);
@@ -389,16 +422,17 @@ bool world_alive(const struct world *world)
     return world->driver != NULL;
 }
 
-struct world *world_new(bool durable)
+struct world *world_new(bool durable, bool live_boundary)
 {
     static const struct bus_ops bus = {publish};
-    static const struct executor_ops executor = {start, cancel, stop, known};
+    static const struct executor_ops executor = {start, inject, cancel, stop, known};
     static const struct clock_ops clock = {clock_now, clock_unix, clock_random};
     static const struct trace_ops trace = {trace_line};
     struct world *world = calloc(1, sizeof *world);
     if (!world)
         die("no memory");
     world->durable = durable;
+    world->live_boundary = live_boundary;
     world->mem = (struct mk_mem){take, give_back, world};
     world->now_ms = 1000000;
     world->bus_end = &world->bus;

@@ -12,9 +12,10 @@
 
 struct world;
 
-/* durable: the store survives its node; else both are one process. The first node is
+/* durable: the store survives its node; else both are one process. live_boundary: the executor takes inputs into a turn
+ * while it is applied, and never refuses one. The first node is
  * not started yet. Ends the process when there is no memory. */
-struct world *world_new(bool durable);
+struct world *world_new(bool durable, bool live_boundary);
 void world_free(struct world *world);
 
 void world_start(struct world *world); /* a new life on the same store, until it is ready */

@@ -71,6 +71,8 @@ static struct session_record full_session(const struct run_record *run, const ui
         .run = run,
         .active = active,
         .active_count = count,
+        .injected = {7, 3},
+        .injected_count = 2,
     };
 }
 
@@ -121,6 +123,8 @@ static void same_session(const struct session_record *a, const struct session_re
     assert_int_equal(a->active_count, b->active_count);
     if (a->active_count)
         assert_memory_equal(a->active, b->active, a->active_count * sizeof *a->active);
+    assert_int_equal(a->injected_count, b->injected_count);
+    assert_memory_equal(a->injected, b->injected, a->injected_count * sizeof *a->injected);
 }
 
 static void round_trip_session(const struct session_record *in)
@@ -306,6 +310,50 @@ static void test_record__a_session_without_its_bar_is_malformed(void **state)
     assert_int_equal(read_session(SPAN_LIT("\x80"), &out), MK_ERR_MALFORMED);
     assert_int_equal(read_session(SPAN_LIT("|"), &out), MK_ERR_MALFORMED);
     assert_int_equal(read_session((struct span){NULL, 0}, &out), MK_ERR_MALFORMED);
+}
+
+/* "3-4|" and {v: 1, ph: "idle", na: 5, ne: 9, ...}; `more`: further keys, how many. */
+static enum mk_err read_head(unsigned more, struct span keys, struct read_session *out)
+{
+    struct buf bytes = {0};
+    char map = (char)(0x84 + more);
+    buf_append(&bytes, "3-4|", 4);
+    buf_append(&bytes, &map, 1);
+    buf_append(&bytes, "\xa1v\x01\xa2ph\xa4idle\xa2na\x05\xa2ne\x09", 19);
+    buf_append(&bytes, keys.at, keys.bytes);
+    enum mk_err err = read_session(buf_span(&bytes), out);
+    buf_fini(&bytes);
+    return err;
+}
+
+static void test_record__heads_of_before_there_were_injected_inputs_are_read(void **state)
+{
+    static struct read_session out;
+    (void)state;
+    assert_int_equal(read_head(0, SPAN_LIT(""), &out), MK_ERR_OK);
+    assert_int_equal(out.record.injected_count, 0);
+    assert_int_equal(out.record.active_count, 2);
+}
+
+static void test_record__what_a_head_says_of_injected_inputs_is_read_in_its_order(void **state)
+{
+    static struct read_session out;
+    static const struct span bad[] = {FIXED("\xa3inj\x03"),
+                                      FIXED("\xa3inj\x91\xa1"
+                                            "3"),
+                                      FIXED("\xa3inj\x91\xff")};
+    struct buf many = {0};
+    (void)state;
+    assert_int_equal(read_head(1, SPAN_LIT("\xa3inj\x92\x04\x03"), &out), MK_ERR_OK);
+    assert_int_equal(out.record.injected_count, 2);
+    assert_true(out.record.injected[0] == 4 && out.record.injected[1] == 3);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(read_head(1, bad[i], &out), MK_ERR_INVALID_FIELD);
+    buf_append(&many, "\xa3inj\xdc\x00\x41", 7);
+    for (int i = 0; i <= INJECTED_MAX; i++)
+        buf_append(&many, "\x01", 1);
+    assert_int_equal(read_head(1, buf_span(&many), &out), MK_ERR_INVALID_FIELD);
+    buf_fini(&many);
 }
 
 /* --- records as a whole: one reader for all three --- */
@@ -668,6 +716,8 @@ int main(void)
         cmocka_unit_test(test_record__active_sequences_are_written_as_ranges),
         cmocka_unit_test(test_record__ranges_are_read_when_they_ascend_and_only_then),
         cmocka_unit_test(test_record__a_session_without_its_bar_is_malformed),
+        cmocka_unit_test(test_record__heads_of_before_there_were_injected_inputs_are_read),
+        cmocka_unit_test(test_record__what_a_head_says_of_injected_inputs_is_read_in_its_order),
         cmocka_unit_test(test_record__a_record_cut_short_at_any_byte_is_refused),
         cmocka_unit_test(test_record__another_version_is_refused_as_such),
         cmocka_unit_test(test_record__wrong_values_are_refused),

@@ -5,6 +5,11 @@
 
 #include "codec/run.h"
 
+#define FIXED(literal)                                                                                                 \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1                                                                                   \
+    }
+
 static unsigned digit(char c)
 {
     return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
@@ -39,7 +44,7 @@ static void assert_hex(struct span bytes, const char *hex)
 static void test_run__a_run_is_packed_as_it_is_documented(void **state)
 {
     static const char hex[] =
-        "0000019cde0009a372756ea3722d31a773657373696f6ea27331a7617474656d707402a566656e6365cf00060a24181e4001"
+        "000001a8de000aa372756ea3722d31a773657373696f6ea27331a7617474656d707402a566656e6365cf00060a24181e4001"
         "aa67656e65726174696f6e03a57374617465c40200ffa6696e7075747392de000ca26964a3692d31a46b696e64a670726f6d"
         "7074a4626f647993010203a8617474656d70747302aa6475726162696c697479a764757261626c65a66f726967696ea86578"
         "7465726e616ca868616e646c696e67a57374656572a2747305a4626f726e04a46964656da16ba4636f7272a163aa76697369"
@@ -47,7 +52,7 @@ static void test_run__a_run_is_packed_as_it_is_documented(void **state)
         "725f72657175657374a4626f6479c0a8617474656d70747301aa6475726162696c697479a9657068656d6572616ca66f7269"
         "67696ea470656572a2747300aa7669736962696c697479de0002aa7472616e736372697074c2a86f70657261746f72c3a770"
         "6565725f6964a170a9706565725f6e616d65a150aa726571756573745f6964a171a6696e74656e74a361736baa7669736962"
-        "696c697479c0a86964656e74697479c0";
+        "696c697479c0a86964656e74697479c0a8696e6a6563746564dc0000";
     (void)state;
     struct run_record record = {.attempt = 2};
     id_set(&record.id, SPAN_LIT("r-1"));
@@ -94,6 +99,50 @@ static void test_run__a_cancel_is_packed_as_it_is_documented(void **state)
     run_cancel_pack(&out, SPAN_LIT("r-1"), true);
     assert_hex(buf_span(&out), hex);
     buf_fini(&out);
+}
+
+static const struct mk_input small = {
+    .h = {.id = FIXED("i-3")}, .kind = MK_PROMPT, .body = FIXED("\x01"), .durability = MK_DURABLE};
+
+#define SMALL                                                                                                          \
+    "de0008a26964a3692d33a46b696e64a670726f6d7074a4626f647901a8617474656d70747301aa6475726162696c697479a7647572"       \
+    "61626c65a66f726967696ea86f70657261746f72a2747300aa7669736962696c697479de0002aa7472616e736372697074c2a86f70"       \
+    "657261746f72c2"
+
+static void test_run__an_input_for_a_run_at_work_is_packed_as_it_is_documented(void **state)
+{
+    static const char hex[] = "00000085de0002a6696e6a656374a3722d31a5696e707574" SMALL;
+    const struct run_input input = {&small, 1};
+    struct buf out = {0};
+    (void)state;
+    run_inject_pack(&out, SPAN_LIT("r-1"), &input);
+    assert_hex(buf_span(&out), hex);
+    buf_fini(&out);
+}
+
+/* As if it had been in the request. */
+static void test_run__what_was_injected_is_in_the_frame_of_a_run_that_begins_anew(void **state)
+{
+    struct run_record record = {.attempt = 1};
+    struct run_input inputs[] = {{&small, 1}, {&small, 2}, {&small, 3}};
+    struct run_request request = {.session = SPAN_LIT("s"), .run = &record, .inputs = inputs, .input_count = 1};
+    struct buf frame = {0}, later = {0}, again = {0}, whole = {0};
+    (void)state;
+    id_set(&record.id, SPAN_LIT("r-1"));
+    request.injected = inputs;
+    request.injected_count = 1;
+    size_t count_at = run_pack(&frame, &request);
+    run_input_pack(&later, &inputs[1]);
+    run_input_pack(&later, &inputs[2]);
+    run_again_pack(&again, buf_span(&frame), count_at, buf_span(&later), 3);
+    request.injected_count = 3;
+    run_pack(&whole, &request);
+    assert_int_equal(again.bytes, whole.bytes);
+    assert_memory_equal(again.at, whole.at, whole.bytes);
+    buf_fini(&frame);
+    buf_fini(&later);
+    buf_fini(&again);
+    buf_fini(&whole);
 }
 
 /* --- from the child --- */
@@ -348,11 +397,49 @@ static void test_run__text_is_made_fit_for_people(void **state)
     }
 }
 
+static void assert_word(const char *hex, enum child_word word, const char *about, bool yes)
+{
+    static struct run_answer answer;
+    struct span map = from_hex(hex);
+    assert_int_equal(run_answer_read(map, 1, &answer, NULL), MK_ERR_OK);
+    assert_int_equal(answer.word, word);
+    assert_true(span_is(answer.about, about));
+    assert_int_equal(answer.yes, yes);
+    release(map);
+}
+
+static void test_run__words_of_a_run_at_work_are_read(void **state)
+{
+    static struct run_answer answer;
+    static const char *const wrong[] = {
+        "81a8626f756e64617279a3722d31",             /* {boundary: "r-1"} */
+        "82a8626f756e64617279a3722d31a46c69766501", /* live: 1 */
+        "82a8626f756e6461727901a46c697665c3",       /* boundary: 1 */
+        "82a8626f756e64617279a0a46c697665c3",       /* boundary: "" */
+        "81a8696e6a6563746564a3692d33",             /* {injected: "i-3"} */
+        "82a8696e6a6563746564c4016da26f6bc3",       /* injected: bytes */
+    };
+    (void)state;
+    assert_word("82a8626f756e64617279a3722d31a46c697665c3", WORD_BOUNDARY, "r-1", true);
+    assert_word("82a46c697665c2a8626f756e64617279a3722d31", WORD_BOUNDARY, "r-1", false);
+    assert_word("82a8696e6a6563746564a3692d33a26f6bc3", WORD_INJECTED, "i-3", true);
+    assert_word("83a8696e6a6563746564a3692d33a26f6bc2a6726573756c7401", WORD_INJECTED, "i-3", false);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(read_hex(wrong[i], 1, &answer, NULL), MK_ERR_EXECUTOR_FAILED);
+    /* nil is as good as absent, and `live` alone is an unknown key */
+    assert_int_equal(read_hex("83a8626f756e64617279c0a46c697665c3a6726573756c7401", 1, &answer, NULL), MK_ERR_OK);
+    assert_int_equal(answer.word, WORD_ANSWER);
+    assert_int_equal(answer.result_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run__a_run_is_packed_as_it_is_documented),
         cmocka_unit_test(test_run__a_cancel_is_packed_as_it_is_documented),
+        cmocka_unit_test(test_run__an_input_for_a_run_at_work_is_packed_as_it_is_documented),
+        cmocka_unit_test(test_run__what_was_injected_is_in_the_frame_of_a_run_that_begins_anew),
+        cmocka_unit_test(test_run__words_of_a_run_at_work_are_read),
         cmocka_unit_test(test_run__answers_are_read),
         cmocka_unit_test(test_run__events_are_read_in_order),
         cmocka_unit_test(test_run__a_failure_is_all_that_counts),

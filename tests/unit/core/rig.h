@@ -54,6 +54,7 @@ struct rig {
     bool failed;
     struct mk_id run_id; /* the current run, or the last one */
     uint64_t attempt;
+    struct run_at live; /* lent to ctx by rig_live */
 };
 
 static inline void rig_say(struct rig *rig, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -218,6 +219,9 @@ static inline void rig_store(struct rig *rig)
     for (size_t i = 0; i < session->core.ledger.count; i++)
         if (session->core.ledger.entries[i]->dirty)
             rig_store_row(rig, session->core.ledger.entries[i]);
+    for (size_t i = 0; i < session->core.carried.count; i++)
+        if (session->core.carried.entries[i]->dirty)
+            rig_store_row(rig, session->core.carried.entries[i]);
     session_record_of(session, rig->ctx.store_ms, rig->active, &rig->head);
     rig->has_head = true;
     rig->executor = session->core.executor;
@@ -321,6 +325,11 @@ static inline void rig_release(struct rig *rig)
         rig_say_event(rig, event);
         rig_bury(rig, event);
     }
+    for (size_t i = 0; rig->order.inject && i < rig->session->core.ledger.count; i++) {
+        const struct entry *entry = rig->session->core.ledger.entries[i];
+        if (entry->offer == OFFER_DUE)
+            rig_say(rig, "inject %.*s\n", SPAN_ARGS(entry->input->input.h.id));
+    }
     session_commit(rig->session);
     const struct run_record *run = &rig->session->core.run;
     if (rig->order.start) {
@@ -328,7 +337,10 @@ static inline void rig_release(struct rig *rig)
         for (size_t i = 0; i < run->input_count; i++)
             rig_say(rig, " %.*s",
                     SPAN_ARGS(ledger_by_seq(&rig->session->core.ledger, run->inputs[i])->input->input.h.id));
-        rig_say(rig, " #%llu\n", (unsigned long long)run->attempt);
+        rig_say(rig, " #%llu", (unsigned long long)run->attempt);
+        for (size_t i = 0; i < rig->session->core.carried.count; i++)
+            rig_say(rig, " +%.*s", SPAN_ARGS(rig->session->core.carried.entries[i]->input->input.h.id));
+        rig_say(rig, "\n");
         rig->run_id = run->id;
         rig->attempt = run->attempt;
     }
@@ -456,6 +468,28 @@ static inline void rig_succeed(struct rig *rig, const char *text)
 {
     struct span one = span_of(text);
     rig_finish(rig, (struct run_done){.end = RUN_RESULT, .results = &one, .result_count = 1});
+}
+
+/* The current run takes inputs in from now on, or no run does. */
+static inline void rig_live(struct rig *rig, bool live)
+{
+    rig->live = (struct run_at){rig->run_id, rig->attempt};
+    rig->ctx.live = live ? &rig->live : NULL;
+}
+
+static inline struct mk_input rig_steer(const char *id)
+{
+    struct mk_input input = rig_input(id, MK_PROMPT);
+    input.handling = MK_HANDLING_STEER;
+    return input;
+}
+
+/* The executor's answer for an input that the current run was asked to take in. */
+static inline void rig_answer(struct rig *rig, const char *id, bool ok)
+{
+    struct run_injected injected = {.at = {rig->run_id, rig->attempt}, .ok = ok};
+    id_set(&injected.input, span_of(id));
+    rig_give(rig, (struct session_event){.type = EV_SESSION_INJECTED, .injected = &injected});
 }
 
 static inline void rig_fail(struct rig *rig)

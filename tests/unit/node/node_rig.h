@@ -256,10 +256,21 @@ static inline void node_rig_crash(struct node_rig *rig)
         continue;
 }
 
+/* No run of this rig takes inputs in. */
+static inline void node_rig_inject(void *self, struct span session, struct span run, const struct run_input *input)
+{
+    (void)self;
+    (void)session;
+    (void)run;
+    (void)input;
+    fail();
+}
+
 static inline struct node_rig *node_rig_new(void)
 {
     static const struct bus_ops bus = {node_rig_publish};
-    static const struct executor_ops executor = {node_rig_start_run, node_rig_cancel, node_rig_stop, node_rig_known};
+    static const struct executor_ops executor = {node_rig_start_run, node_rig_inject, node_rig_cancel, node_rig_stop,
+                                                 node_rig_known};
     static const struct clock_ops clock = {node_rig_now, node_rig_unix, node_rig_random};
     static const struct trace_ops trace = {node_rig_trace};
     struct mk_note note = {""};

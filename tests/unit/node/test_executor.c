@@ -135,6 +135,20 @@ static void test_executor__stop_ends_the_session_and_no_other(void **state)
     assert_string_equal(f->told, "a stopped;b result;");
 }
 
+/* They never say that they take anything in; who asks all the same is told nothing, and the run goes its way. */
+static void test_executor__builtins_take_nothing_in(void **state)
+{
+    struct fixture *f = *state;
+    struct mk_input input = {.h = {.id = SPAN_LIT("i")}, .body = SPAN_LIT("\x01")};
+    struct run_input given = {&input, 1};
+    start(f, "a", "r1", "sleep", "\x0a");
+    f->port.ops->inject(f->port.self, span_of("a"), span_of("r1"), &given);
+    f->port.ops->inject(f->port.self, span_of("a"), span_of("no such run"), &given);
+    assert_false(executor_pending(f->executor));
+    await_ends(f, 1);
+    assert_string_equal(f->told, "a result;");
+}
+
 static void test_executor__an_unknown_name_fails_the_run(void **state)
 {
     struct fixture *f = *state;
@@ -165,6 +179,7 @@ int main(void)
         WITH_FIXTURE(test_executor__a_cancel_ends_a_sleeping_run_once),
         WITH_FIXTURE(test_executor__a_cancel_after_the_end_changes_nothing),
         WITH_FIXTURE(test_executor__stop_ends_the_session_and_no_other),
+        WITH_FIXTURE(test_executor__builtins_take_nothing_in),
         WITH_FIXTURE(test_executor__an_unknown_name_fails_the_run),
         WITH_FIXTURE(test_executor__closing_forgets_what_runs),
     };

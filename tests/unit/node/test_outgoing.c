@@ -11,7 +11,7 @@ struct world {
     struct outgoing out;
     enum may may[4]; /* by partition */
     char topics[16][TOPIC_BYTES_MAX + 1];
-    size_t items[16], frames, starts;
+    size_t items[16], frames, starts, injections;
     uint64_t published[4];
 };
 
@@ -43,6 +43,13 @@ static void start(void *self, struct span session, const struct mk_id *run)
     w->starts++;
 }
 
+static void inject(void *self, struct span session, const struct mk_id *run, const struct mk_id *input)
+{
+    struct world *w = self;
+    (void)session;
+    w->injections += run->bytes == 2 && input->bytes == 1;
+}
+
 static void published(void *self, uint32_t partition, uint64_t fence, uint64_t sequence)
 {
     struct world *w = self;
@@ -59,7 +66,7 @@ static void setup(struct world *w)
 
 static void flush(struct world *w)
 {
-    struct outgoing_sink sink = {w, may, publish, start, published, 1};
+    struct outgoing_sink sink = {w, may, publish, start, inject, published, 1};
     outgoing_flush(&w->out, &sink);
 }
 
@@ -125,10 +132,16 @@ static void test_outgoing__under_an_unsafe_lease_everything_waits_in_order(void 
     struct outgoing_item *run = outgoing_add(&w.out, OUT_RUN);
     run->partition = 1;
     run->fence = 7;
+    struct outgoing_item *inject = outgoing_add(&w.out, OUT_INJECT);
+    inject->partition = 1;
+    inject->fence = 7;
+    id_set(&inject->run, SPAN_LIT("r1"));
+    id_set(&inject->input, SPAN_LIT("i"));
     flush(&w);
     assert_int_equal(w.frames, 1);
     assert_int_equal(w.starts, 0);
-    assert_int_equal(w.out.waiting, 2);
+    assert_int_equal(w.injections, 0);
+    assert_int_equal(w.out.waiting, 3);
     assert_int_equal(w.published[1], 0);
     w.may[1] = MAY_LEAVE;
     event(&w, 1, 2, "a", 0);
@@ -136,6 +149,7 @@ static void test_outgoing__under_an_unsafe_lease_everything_waits_in_order(void 
     assert_int_equal(w.frames, 2);
     assert_int_equal(w.items[1], 2);
     assert_int_equal(w.starts, 1);
+    assert_int_equal(w.injections, 1);
     assert_int_equal(w.published[1], 2);
     assert_int_equal(w.out.waiting, 0);
     teardown(&w);
