@@ -129,7 +129,7 @@ SEQUENCES    ?= 10000
 SEQUENCE     ?=
 FUZZ_SECONDS ?= 60
 ROUNDS       ?=
-SUITES       ?= unit conformance sim integration
+SUITES       ?= semantics unit conformance traces sim integration
 INTEGRATION   = MEERKAT_BIN=$(B)/bin MEERKAT_BENCH=$(BENCH) python3 tests/integration
 AGAIN         = $(MAKE) --no-print-directory -j$(JOBS)
 
@@ -137,11 +137,11 @@ demo: deps ## the main job, to look at: a thousand inputs, two nodes, one killed
 	@$(AGAIN) all
 	@$(INTEGRATION)/demo.py
 
-test: deps ## every test: unit, conformance, 200 simulated seeds and 10,000 sequences, integration
+test: deps ## every test: rules and their tests, unit, conformance, traces, 200 simulated seeds and 10,000 sequences, integration
 	@$(AGAIN) suites
 
 # The programs first, so that a suite's time is its own. The last line adds up.
-suites: all $(UNIT) $(CONFORMANCE) $(SIM)
+suites: all $(UNIT) $(CONFORMANCE) $(TRACES) $(SIM)
 	@MAKE="$(MAKE) --no-print-directory" sh tests/tools/suites.sh $(SUITES)
 
 unit: $(UNIT) ## the unit tests
