@@ -188,7 +188,8 @@ compose-test: ## the compose file on a real Docker engine: containers killed, cu
 
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan: ## the tests under AddressSanitizer and UBSan
-	@ASAN_OPTIONS=handle_segv=2:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/tools/lsan.supp \
+	@ASAN_OPTIONS=handle_segv=2:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/tools/lsan.supp \
 	$(AGAIN) VARIANT=asan CFLAGS="-g -O1 $(ASAN)" FORTIFY= suites
 
 tsan: ## the tests under ThreadSanitizer
@@ -210,7 +211,7 @@ fuzzers: $(FUZZERS)
 SOURCES := $(wildcard node/core/*.[ch] node/*.[ch] codec/*.[ch] bus/*.[ch] redis/*.[ch] tests/lib/*.[ch] tests/unit/*/*.[ch] \
 	tests/conformance/*.[ch] tests/sim/*.[ch] tests/traces/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
 
-check: format tidy layers purity docs-check ## everything above, and the tests by gcc and clang without a warning, and sanitizers
+check: format tidy layers purity docs-check ## format to docs-check below, and the tests by gcc and clang without a warning, and under sanitizers
 	@$(AGAIN) VARIANT=check-gcc CC=gcc EXTRA=-Werror suites
 	@$(AGAIN) VARIANT=check-clang CC=$(CLANG) EXTRA=-Werror suites
 	@$(AGAIN) asan
@@ -232,7 +233,7 @@ purity: $(CORE) ## whether the core calls nothing but memory and text functions
 docs: $(B)/bin/meerkat-node ## makes the machine's table in docs/machine.md and its diagram (Graphviz) from the program
 	@python3 tests/tools/machine_docs.py $<
 
-docs-check: $(B)/bin/meerkat-node ## whether both agree with the program
+docs-check: $(B)/bin/meerkat-node ## whether the machine's table and diagram agree with the program
 	@python3 tests/tools/machine_docs.py $< --check
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ docs-check: $(B)/bin/meerkat-node ## whether both agree with the program
 deps: ## installs the Debian packages that are missing, or says how
 	@sh tests/tools/deps.sh $(PACKAGES)
 
-deps-check: ## the same for check, tsan and fuzz
+deps-check: ## the same for check, tsan, fuzz and model
 	@sh tests/tools/deps.sh $(PACKAGES) $(PACKAGES_CHECK)
 
 install: all ## programs, library and header under DESTDIR and PREFIX
@@ -255,7 +256,7 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-.PHONY: all demo test suites unit conformance sim traces semantics integration mutants model bench takeover resume rolling compose-test asan tsan fuzz fuzzers \
-	check format tidy layers purity docs docs-check deps deps-check install clean help
+.PHONY: all demo test suites unit conformance sim traces semantics integration mutants model bench takeover resume rolling \
+	compose-test asan tsan fuzz fuzzers check format tidy layers purity docs docs-check deps deps-check install clean help
 
 -include $(shell find $(addprefix $(B)/,node bus codec redis tests) -name '*.d' 2>/dev/null)

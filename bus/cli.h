@@ -64,7 +64,16 @@ enum cli_exit cli_exit_of(const struct mk_answer *answer); /* by its end */
 /* An answer: as JSON, which says the exit code, or text for people. */
 void cli_print_answer(const struct cli *cli, const struct mk_answer *answer, enum cli_exit code);
 
-/* "data" as indented JSON, or its keys one a line. */
+/* Texts of others may not move a terminal's cursor: in each string of `value`, however deep, what is no printable UTF-8
+ * becomes `?`. For what is printed to people as it is. NULL is allowed. */
+void cli_clean(json_t *value);
+
+/* A value as one line of JSON for people, as clean as that (JSON itself escapes only some of it). flags: JSON_COMPACT,
+ * or 0: with blanks. The caller frees it;
+ * NULL: no memory, or no value. */
+char *cli_dump(const json_t *value, size_t flags);
+
+/* "data" as compact JSON, or its keys one a line; cleans it. */
 void cli_print_value(const struct cli *cli, json_t *value);
 
 /* Turns colour on and off; "" where there is none. */

@@ -135,6 +135,12 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+static const char *text_or_dash(const json_t *object, const char *key)
+{
+    const char *text = text_of(object, key);
+    return *text ? text : "-";
+}
+
 static void on_outcome(void *user, const struct mk_answer *answer)
 {
     struct row *row = user;
@@ -215,28 +221,30 @@ static json_t *json_of(const struct row *row)
     return object;
 }
 
-#define TEXT(text, otherwise)                                                                                          \
-    (int)((text).at ? (text).bytes : strlen(otherwise)), (text).at ? (const char *)(text).at : (otherwise)
+/* The whole letter where it could not be read: larger than a frame, or of another version. */
+static void print_unread(const json_t *object)
+{
+    char *text = cli_dump(object, JSON_COMPACT);
+    printf("%s\n", text ? text : "?");
+    free(text);
+}
 
 static void print_row(const struct row *row)
 {
-    const struct mk_letter *letter = &row->letter;
     char when[32] = "?";
     struct tm tm;
-    time_t seconds = (time_t)(letter->at_ms / 1000);
-    if (!row->sound) {
-        json_t *object = json_of(row);
-        char *text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
-        printf("%s\n", text ? text : "?"); /* larger than a frame, or of another version */
-        free(text);
-        json_decref(object);
-        return;
-    }
-    if (gmtime_r(&seconds, &tm))
+    time_t seconds = (time_t)(row->letter.at_ms / 1000);
+    json_t *object = json_of(row);
+    cli_clean(object);
+    if (row->sound && gmtime_r(&seconds, &tm))
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    printf("%-20.*s %-24.*s %-16.*s %-22.*s %-18.*s %-20s %s\n", TEXT(letter->session, ""), TEXT(letter->id, ""),
-           TEXT(letter->kind, ""), TEXT(letter->reason, ""), TEXT(letter->error, "-"), when,
-           *row->redriven ? row->redriven : "-");
+    if (!row->sound)
+        print_unread(object);
+    else
+        printf("%-20s %-24s %-16s %-22s %-18s %-20s %s\n", text_of(object, "session"), text_of(object, "id"),
+               text_of(object, "kind"), text_of(object, "reason"), text_or_dash(object, "error"), when,
+               text_or_dash(object, "redriven"));
+    json_decref(object);
 }
 
 static void print_rows(struct dead *dead)
@@ -262,7 +270,8 @@ static void print_rows(struct dead *dead)
 
 /* --- redriving --- */
 
-/* 0 is the best; of the others, not to know is worse than to know that it failed. */
+/* 0 is the best. Of the others what may still be had by repeating is worse than what failed for good: the higher code.
+ */
 static void worsen(struct dead *dead, enum cli_exit code)
 {
     if (code > dead->worst)

@@ -57,7 +57,7 @@ static const struct verb {
      "Exit code 0: all was handed over, or nobody else was there; 1: inputs were refused, or partitions\n"
      "went to nobody although other nodes work; 3: the node was not heard, or its receipt was not.\n\n"
      "  meerkat drain node-2 --json\n",
-      NULL},
+     NULL},
     {"dead", "[SESSION [ID]]", "inputs that were abandoned, and why; with --redrive they are published again", cli_dead,
      TAKES_DEAD,
      "Without SESSION every node is asked. A redriven input has the id ID~1 (of x~1: x~2), the same body, and\n"
@@ -65,7 +65,7 @@ static const struct verb {
      "Exit code of a redrive: as of send, of several the worst; 1 too when there is no such letter.\n\n"
      "  meerkat dead order-7\n"
      "  meerkat dead order-7 i-19 --redrive --wait\n",
-      NULL},
+     NULL},
 };
 
 #define VERBS     (sizeof verbs / sizeof *verbs)
@@ -253,7 +253,8 @@ int main(int argc, char **argv)
         printf("meerkat %s\n", MEERKAT_VERSION);
     else
         code = cli_fail(CLI_USAGE,
-                        "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, why, ps, nodes, drain or dead", name);
+                        "unknown verb `%.40s`; wanted send, ctl, watch, outcome, show, why, ps, nodes, drain or dead",
+                        name);
     fflush(NULL);
     _exit((int)code); /* closing a bus under traffic may hang (bus/endpoint.h) */
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/cli.h"
+#include "codec/run.h"
 
 enum cli_exit cli_fail(enum cli_exit code, const char *format, ...)
 {
@@ -87,37 +88,89 @@ static void print_as_json(const struct mk_answer *answer, enum cli_exit code)
     cli_print_json(object);
 }
 
+static char *clean_copy(struct span text)
+{
+    char *copy = malloc(text.bytes + 1);
+    if (copy)
+        run_text(copy, text.bytes + 1, text);
+    return copy;
+}
+
+static void clean_text(json_t *string)
+{
+    char *text = clean_copy(span_bytes(json_string_value(string), json_string_length(string)));
+    json_string_set_nocheck(string, text ? text : "");
+    free(text);
+}
+
+char *cli_dump(const json_t *value, size_t flags)
+{
+    char *text = value ? json_dumps(value, flags | JSON_ENCODE_ANY) : NULL;
+    char *clean = text ? clean_copy(span_of(text)) : NULL;
+    free(text);
+    return clean;
+}
+
+void cli_clean(json_t *value)
+{
+    const char *key;
+    size_t i;
+    json_t *item;
+    if (json_is_string(value))
+        clean_text(value);
+    json_object_foreach(value, key, item)
+    {
+        cli_clean(item);
+    }
+    json_array_foreach(value, i, item)
+    {
+        cli_clean(item);
+    }
+}
+
 void cli_print_value(const struct cli *cli, json_t *value)
 {
     const char *key;
     json_t *item;
+    cli_clean(value);
     if (!json_is_object(value)) {
-        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        char *text = cli_dump(value, JSON_COMPACT);
         printf("%s\n", text ? text : "");
         free(text);
         return;
     }
     json_object_foreach(value, key, item)
     {
-        char *text = json_is_string(item) ? strdup(json_string_value(item)) : json_dumps(item, JSON_ENCODE_ANY);
+        char *text = json_is_string(item) ? strdup(json_string_value(item)) : cli_dump(item, 0);
         printf("%s%-16s%s %s\n", cli_bold(cli), key, cli_plain(cli), text ? text : "");
         free(text);
     }
 }
 
-#define TEXT(text) (int)(text).bytes, (text).at ? (const char *)(text).at : ""
+/* Between what stands before and behind it; nothing at all without a text. */
+static void print_text(const char *before, struct mk_bytes text, const char *behind)
+{
+    json_t *clean = text.bytes ? json_of_text(text) : NULL;
+    cli_clean(clean);
+    if (clean)
+        printf("%s%s%s", before, json_string_value(clean), behind);
+    json_decref(clean);
+}
+
+static void print_id(const char *id)
+{
+    print_text(" [id ", (struct mk_bytes){id, strlen(id)}, "]\n");
+}
 
 /* "not_ready: the session is retired (it may be repeated later)" */
 static void print_bad(const struct cli *cli, const struct mk_answer *answer)
 {
-    printf("%s%.*s%s", cli_red(cli), TEXT(answer->outcome), cli_plain(cli));
-    if (answer->reason.bytes)
-        printf(" %.*s", TEXT(answer->reason));
-    if (answer->detail.bytes)
-        printf(": %.*s", TEXT(answer->detail));
+    print_text(cli_red(cli), answer->outcome, cli_plain(cli));
+    print_text(" ", answer->reason, "");
+    print_text(": ", answer->detail, "");
     if (answer->end == MK_END_REFUSED)
         fputs(answer->final ? " (final)" : " (not final: it may be repeated with the same id)", stdout);
-    printf(" [id %s]\n", answer->id);
+    print_id(answer->id);
 }
 
 static void print_good(const struct cli *cli, const struct mk_answer *answer)
@@ -127,9 +180,10 @@ static void print_good(const struct cli *cli, const struct mk_answer *answer)
     if (command && json_is_object(result)) {
         cli_print_value(cli, result);
     } else {
-        char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-        printf("%s%.*s%s%s%s%s [id %s]\n", cli_bold(cli), TEXT(answer->outcome), cli_plain(cli), text ? " " : "",
-               text ? text : "", answer->deduplicated ? " (it was known already)" : "", answer->id);
+        char *text = cli_dump(result, JSON_COMPACT);
+        print_text(cli_bold(cli), answer->outcome, cli_plain(cli));
+        printf("%s%s%s", text ? " " : "", text ? text : "", answer->deduplicated ? " (it was known already)" : "");
+        print_id(answer->id);
         free(text);
     }
     json_decref(result);

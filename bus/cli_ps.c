@@ -70,8 +70,9 @@ static void add_owner(const struct cli *cli, json_t *session)
         json_object_set_new(session, "fence", json_integer((json_int_t)owner.fence));
 }
 
-static void print_session(const struct cli *cli, const json_t *session)
+static void print_session(const struct cli *cli, json_t *session)
 {
+    cli_clean(session);
     const char *node = text_of(session, "node", "?"), *owner = text_of(session, "owner", "nobody");
     const char *successor = text_of(session, "successor", NULL);
     bool elsewhere = strcmp(node, owner) != 0;

@@ -76,12 +76,16 @@ static void show_gap(struct watch *watch, const struct place *place, uint64_t to
 static void show_text(const struct watch *watch, const json_t *message)
 {
     bool completion = is_completion(message);
-    const char *name = text_of(message, completion ? "outcome" : "name");
+    json_t *names = json_pack("{s:s, s:s, s:s}", "session", text_of(message, "session"), "name",
+                              text_of(message, completion ? "outcome" : "name"), "input",
+                              completion ? text_of(message, "input") : "");
     json_t *value = json_object_get(message, completion ? "result" : "data");
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    printf("%s %llu %s%s%s%s%s%s%s\n", text_of(message, "session"), (unsigned long long)number_of(message, "seq"),
-           cli_bold(watch->cli), name, cli_plain(watch->cli), completion ? " " : "",
-           completion ? text_of(message, "input") : "", text ? " " : "", text ? text : "");
+    char *text = cli_dump(value, JSON_COMPACT);
+    cli_clean(names);
+    printf("%s %llu %s%s%s%s%s%s%s\n", text_of(names, "session"), (unsigned long long)number_of(message, "seq"),
+           cli_bold(watch->cli), text_of(names, "name"), cli_plain(watch->cli), completion ? " " : "",
+           text_of(names, "input"), text ? " " : "", text ? text : "");
+    json_decref(names);
     free(text);
     fflush(stdout);
 }

@@ -174,11 +174,15 @@ static void tell_refusal(const struct why *why, const struct mk_answer *answer)
 {
     const struct cli *cli = why->cli;
     label(cli, "phase");
-    if (is(answer->reason, "not_found"))
+    if (is(answer->reason, "not_found")) {
         printf("none: nobody knows session %s; its first input or `register` creates it\n", answer->session);
-    else
-        printf("%s%.*s%s: %.*s\n", cli_red(cli), (int)answer->reason.bytes, (const char *)answer->reason.at,
-               cli_plain(cli), (int)answer->detail.bytes, answer->detail.at ? (const char *)answer->detail.at : "");
+        return;
+    }
+    json_t *why_not =
+        json_pack("{s:o?, s:o?}", "reason", json_of_text(answer->reason), "detail", json_of_text(answer->detail));
+    cli_clean(why_not);
+    printf("%s%s%s: %s\n", cli_red(cli), text_of(why_not, "reason"), cli_plain(cli), text_of(why_not, "detail"));
+    json_decref(why_not);
     if (is(answer->reason, "quarantined") || is(answer->reason, "unsupported_version"))
         printf("%-16s its node refuses everything for it and writes nothing of it, so that nothing is lost\n", "");
 }
@@ -198,6 +202,7 @@ static void on_why(void *user, const struct mk_answer *answer)
     label(why->cli, "session");
     printf("%s\n", answer->session);
     json_t *data = json_of_value(answer->result);
+    cli_clean(data);
     if (answer->end == MK_END_DONE)
         print_why(why->cli, data);
     else

@@ -134,10 +134,10 @@ static const struct arg_key {
     {                                                                                                                  \
 #name, type, offsetof(struct mk_args, name)                                                                    \
     }
-    KEY(id, ARG_TEXT),       KEY(idem, ARG_TEXT),          KEY(run, ARG_TEXT),         KEY(reason, ARG_TEXT),
-    KEY(executor, ARG_TEXT), KEY(epoch, ARG_TEXT),         KEY(incarnation, ARG_TEXT), KEY(kind, ARG_TEXT),
-    KEY(cursor, ARG_TEXT),   KEY(from, ARG_NUMBER),        KEY(limit, ARG_NUMBER),     KEY(sequence, ARG_NUMBER), KEY(timeout_ms, ARG_NUMBER),
-    KEY(running, ARG_BOOL),  KEY(active_inputs, ARG_BOOL),
+    KEY(id, ARG_TEXT),           KEY(idem, ARG_TEXT),    KEY(run, ARG_TEXT),           KEY(reason, ARG_TEXT),
+    KEY(executor, ARG_TEXT),     KEY(epoch, ARG_TEXT),   KEY(incarnation, ARG_TEXT),   KEY(kind, ARG_TEXT),
+    KEY(cursor, ARG_TEXT),       KEY(from, ARG_NUMBER),  KEY(limit, ARG_NUMBER),       KEY(sequence, ARG_NUMBER),
+    KEY(timeout_ms, ARG_NUMBER), KEY(running, ARG_BOOL), KEY(active_inputs, ARG_BOOL),
 #undef KEY
 };
 
@@ -164,10 +164,10 @@ static enum mk_client_error check_arg(struct mk_client *client, const struct mk_
     const struct arg_key *key = arg_key_of(arg->key);
     bool truth = strcmp(arg->value, "true") == 0 || strcmp(arg->value, "false") == 0;
     if (!key && strcmp(arg->key, "intents") != 0)
-        return invalid(
-            client, "argument", arg->key,
-            "id, idem, run, reason, executor, epoch, incarnation, kind, cursor, from, limit, sequence, timeout_ms, running, "
-            "active_inputs or intents");
+        return invalid(client, "argument", arg->key,
+                       "id, idem, run, reason, executor, epoch, incarnation, kind, cursor, from, limit, sequence, "
+                       "timeout_ms, running, "
+                       "active_inputs, intents or (a JSON object) input");
     if (key && key->type == ARG_NUMBER && !number_of(arg->value, &number))
         return invalid(client, arg->key, arg->value, "a whole number");
     if (key && key->type == ARG_BOOL && !truth)
@@ -177,10 +177,38 @@ static enum mk_client_error check_arg(struct mk_client *client, const struct mk_
     return MK_CLIENT_OK;
 }
 
-static enum mk_client_error check_order(struct mk_client *client, const struct mk_order *order)
+/* Each on its own, and none twice but `intents`. */
+static enum mk_client_error check_args(struct mk_client *client, const struct mk_order *order)
 {
     size_t intents = 0;
-    enum mk_client_error error = MK_CLIENT_OK;
+    for (size_t i = 0; i < order->arg_count; i++) {
+        const struct mk_arg *arg = &order->args[i];
+        enum mk_client_error error = check_arg(client, arg);
+        if (error)
+            return error;
+        bool is_intent = strcmp(arg->key, "intents") == 0;
+        intents += is_intent;
+        for (size_t j = 0; j < i && !is_intent; j++)
+            if (strcmp(order->args[j].key, arg->key) == 0)
+                return invalid(client, arg->key, arg->value, "no second value of it");
+    }
+    return intents > SILENT_INTENTS_MAX ? invalid(client, "intents", "too many", "at most 64") : MK_CLIENT_OK;
+}
+
+static enum mk_client_error check_op(struct mk_client *client, const struct mk_order *order)
+{
+    enum mk_op op = order->op ? mk_op_parse(span_of(order->op)) : MK_OP_COUNT;
+    if (op == MK_OP_COUNT)
+        return invalid(client, "operation", order->op, "one of docs/protocol.md (register, retire, state, outcome...)");
+    if (order->session && op > MK_OP_LAST_OF_SESSION)
+        return invalid(client, "operation", order->op, "one of a session; this is one of a node");
+    if (!order->input.at != (op != MK_OP_INGEST))
+        return invalid(client, "operation", order->op, "the argument input with ingest, and with nothing else");
+    return MK_CLIENT_OK;
+}
+
+static enum mk_client_error check_order(struct mk_client *client, const struct mk_order *order)
+{
     if (!order->session == !order->node)
         return invalid(client, "target", order->node, "either a session or a node");
     if (order->session && !session_id_valid(span_of(order->session)))
@@ -188,14 +216,9 @@ static enum mk_client_error check_order(struct mk_client *client, const struct m
     if (order->node && strcmp(order->node, "*") != 0 &&
         (!session_id_valid(span_of(order->node)) || strlen(order->node) > MESSAGE_ID_BYTES_MAX))
         return invalid(client, "node", order->node, "a node's id, or * for every node");
-    if (!order->op || mk_op_parse(span_of(order->op)) == MK_OP_COUNT)
-        return invalid(client, "operation", order->op, "one of docs/protocol.md (register, retire, state, outcome...)");
-    for (size_t i = 0; !error && i < order->arg_count; i++) {
-        error = check_arg(client, &order->args[i]);
-        intents += strcmp(order->args[i].key, "intents") == 0;
-    }
-    if (!error && intents > SILENT_INTENTS_MAX)
-        return invalid(client, "intents", "too many", "at most 64");
+    enum mk_client_error error = check_op(client, order);
+    if (!error)
+        error = check_args(client, order);
     return error ? error : client__check_size(client, "input", order->input.bytes);
 }
 

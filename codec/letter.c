@@ -1,13 +1,10 @@
 #include "codec/letter.h"
 
-#include "codec/fields.h"
+#include "codec/field_table.h"
 #include "codec/message.h"
 #include "codec/pack.h"
 
 #include <stdio.h>
-
-#define AT(type, member) offsetof(struct type, member)
-#define COUNT(table)     (sizeof(table) / sizeof *(table))
 
 static const char *outcome_text(unsigned value)
 {

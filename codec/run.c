@@ -1,6 +1,6 @@
 #include "codec/run.h"
 
-#include "codec/fields.h"
+#include "codec/field_table.h"
 #include "codec/pack.h"
 #include "codec/utf8.h"
 
@@ -155,11 +155,6 @@ void run_cancel_pack(struct buf *out, struct span run, bool hard)
 }
 
 /* --- from the child --- */
-
-static bool is_nil(struct span raw)
-{
-    return raw.bytes == 1 && (uint8_t)raw.at[0] == 0xc0;
-}
 
 static enum mk_err wrong(struct mk_note *note, const char *what)
 {

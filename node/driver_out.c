@@ -286,7 +286,7 @@ void driver_out_effect(struct driver *driver, struct node_effect *effect)
     case DO_TRACE:
         out_trace(driver, effect);
         break;
-    default: /* DO_LOST: what waits for the partition is dropped at the next flush, by its fence */
+    default: /* a call of the store */
         break;
     }
 }

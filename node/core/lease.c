@@ -163,9 +163,6 @@ void partition_drop(struct node *node, struct partition *partition)
     partition->call = 0;
     partition->watched = (struct watched){0};
     partition->claim_due_ms = UINT64_MAX;
-    struct node_effect *effect = emit(node, DO_LOST);
-    if (effect)
-        effect->partition = partition->id;
 }
 
 void partition_lose(struct node *node, struct partition *partition, const char *why)
@@ -217,9 +214,6 @@ void partition_taken(struct node *node, struct partition *partition, uint64_t be
     partition_suspend(node, partition, "another owner began before our last confirmed commit: the store has lost it",
                       began);
     partition->taken = true;
-    struct node_effect *effect = emit(node, DO_LOST);
-    if (effect)
-        effect->partition = partition->id;
 }
 
 void partition_doubt(struct node *node)

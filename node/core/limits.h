@@ -55,10 +55,9 @@
 /* Retention (design section 5, rule 8). */
 #define RETAIN_MS_DEFAULT    (24ull * 3600 * 1000)
 #define RETAIN_MS_MIN        (15ull * 60 * 1000) /* nothing younger is trimmed */
-#define RETAIN_PER_SESSION   1000
-#define RETAIN_BYTES_DEFAULT (64ull << 20) /* of one partition: its published messages */
-#define EVENTS_PAGE_MAX      1000          /* of one answer to `events` or `dead` */
-#define LETTERS_BYTES_MAX    (64u << 20)   /* bodies in the dead letters of one commit: a call must fit the store */
-#define DEAD_LETTERS_MAX     2000          /* of one partition, then the oldest go; more than one commit can hold */
+#define RETAIN_BYTES_DEFAULT (64ull << 20)       /* of one partition: its published messages */
+#define EVENTS_PAGE_MAX      1000                /* of one answer to `events` or `dead` */
+#define LETTERS_BYTES_MAX    (64u << 20) /* bodies in the dead letters of one commit: a call must fit the store */
+#define DEAD_LETTERS_MAX     2000        /* of one partition, then the oldest go; more than one commit can hold */
 
 #endif

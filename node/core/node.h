@@ -241,7 +241,6 @@ enum node_effect_type {
     DO_CANCEL,
     DO_STOP_EXECUTOR,
     DO_HEARTBEAT,
-    DO_LOST,  /* the partition is not ours: what still waits for it must not leave; its runs are to be cancelled */
     DO_FATAL, /* the store belongs to a cluster configured otherwise */
     DO_TRACE
 };

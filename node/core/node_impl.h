@@ -1,6 +1,6 @@
 /* What the files of the node's core share. lease.c writes partitions (recover.c what a new owner does first, handover.c
- * what the two ends of a hand-over do), turn.c slots and stages, commit.c groups and commits, replay.c replays; node.c
- * routes. */
+ * what the two ends of a hand-over do), turn.c slots and stages (load.c what they ask of the store), commit.c groups
+ * and commits, replay.c replays; node.c routes. */
 #ifndef MEERKAT_CORE_NODE_IMPL_H
 #define MEERKAT_CORE_NODE_IMPL_H
 
@@ -218,12 +218,15 @@ void slot_again(struct slot *slot);                   /* undo the stage; its eve
 /* The stage is durable, or needed no store: says, publishes and orders what it holds. */
 void slot_release(struct node *node, struct slot *slot, const struct partition *partition, uint64_t sequence);
 void slot_drop(struct node *node, struct slot *slot); /* forget it, with its run */
-void slot_ask(struct node *node, struct slot *slot);  /* its records are to be read */
 void slot_cancel(struct node *node,
                  struct slot *slot); /* its run is to end; a hand-over does not count as an attempt */
 void slot_quarantine(struct node *node, struct slot *slot, enum mk_err why, const char *text);
-void slots_turn_end(struct node *node); /* asks for records and facts */
 void slots_tick(struct node *node);
+
+/* --- load.c --- */
+void slot_ask(struct node *node, struct slot *slot); /* its records, or the facts it wants, are to be read */
+void slot_unask(struct node *node, struct slot *slot);
+void slots_turn_end(struct node *node); /* asks for records and facts */
 void slot_loaded(struct node *node, const struct node_event *event);
 void slot_fact(struct node *node, const struct node_event *event);
 bool slots_call_failed(struct node *node, const struct node_event *event);

@@ -34,19 +34,3 @@ bool abandon_leaves_letter(enum abandon_reason reason)
 {
     return reason != ABANDON_NONE && reason != ABANDON_CANCELLED && reason != ABANDON_WITHDRAWN;
 }
-
-enum input_phase input_phase_parse(struct span text)
-{
-    size_t i = 0;
-    while (i < INPUT_PHASE_COUNT && !span_is(text, phase_names[i]))
-        i++;
-    return (enum input_phase)i;
-}
-
-enum abandon_reason abandon_reason_parse(struct span text)
-{
-    size_t i = 0;
-    while (i < ABANDON_REASON_COUNT && !span_is(text, reason_names[i]))
-        i++;
-    return (enum abandon_reason)i;
-}

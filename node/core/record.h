@@ -41,8 +41,6 @@ enum abandon_reason {
 
 const char *input_phase_name(enum input_phase phase);
 const char *abandon_reason_name(enum abandon_reason reason);
-enum input_phase input_phase_parse(struct span text);       /* COUNT when unknown */
-enum abandon_reason abandon_reason_parse(struct span text); /* COUNT when unknown */
 
 /* Whether who was abandoned so becomes a dead letter: not by its publisher's own wish. */
 bool abandon_leaves_letter(enum abandon_reason reason);

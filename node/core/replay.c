@@ -116,9 +116,7 @@ static void start_events(struct node *node, struct slot *slot, const struct mk_c
     replay->session = slot->id;
     replay->partition = slot->partition;
     replay->from = command->args.from;
-    const struct stage *stage = &slot->session->stage; /* what is staged is not stored: it does not count yet */
-    uint64_t next = stage->open ? stage->before->next_event : slot->session->core.next_event;
-    replay->head = next ? next - 1 : 0;
+    replay->head = slot->session->core.next_event - 1; /* nothing is staged: all of it is stored */
     ask_page(node, replay);
 }
 

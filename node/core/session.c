@@ -191,15 +191,15 @@ static void rebound(const struct turn_of *turn)
         return;
     session_rebind(turn, &before);
     session_recover_run(turn);
-    if (session->core.machine.stop_deferred && !session->core.run.id.bytes)
+    bool stops = session->core.stop_owed || session->core.machine.stop_deferred;
+    if (stops && !session->core.run.id.bytes)
         session_finish_stop(turn); /* it waited for a turn that ended with its node */
 }
 
 static void forget(const struct turn_of *turn, enum fact_kind kind, const struct mk_id *name)
 {
-    struct fact_write *write = name->bytes ? stage_write(turn->session, kind, id_span(name)) : NULL;
-    if (write)
-        write->forget = true;
+    if (name->bytes)
+        stage_forget(turn->session, kind, id_span(name));
 }
 
 /* Rule 8: a retry that was born before the horizon finds nothing any more, and is too late. */

@@ -67,7 +67,6 @@ struct fact_write {
     bool memo;   /* no event names it: the outbox gets a memo, for retention */
     struct mk_id name;
     struct fact_record record;
-    struct mk_blob *hold;            /* keeps record.bytes alive, or NULL */
     struct staged_event *completion; /* terminal input: record.bytes is this event's encoding */
     struct answer *result;           /* command: record.bytes is this answer's encoding, a result */
     struct mk_doc *receipt;          /* receipt: record.bytes is this, packed; owned */
@@ -167,6 +166,7 @@ struct session_core {
     struct run_record run; /* the current run; id absent: none */
     bool run_ordered;      /* the executor has been told (only after a commit) */
     bool recovery_owed;    /* its run is to start again, and the partition was being given away */
+    bool stop_owed;        /* a stop waited for what ended with its node, in a phase in which none can wait */
     bool retained;         /* unregistered while Retired or Stopped: nobody sees it until it is registered again */
     struct leaving leaving;
     struct service_turn service;   /* never beside `run` */

@@ -68,7 +68,6 @@ struct knowledge session_know_input(const struct session *session, struct span i
         return known;
     known.how = fact->exists ? KNOWN_FACT : KNOWN_NOT;
     known.record = fact->exists ? &fact->record : NULL;
-    known.bytes = fact->bytes;
     return known;
 }
 

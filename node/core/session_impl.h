@@ -18,13 +18,14 @@ bool stage_open(struct session *session); /* false: no memory; nothing is open *
 void session_core_fini(struct session_core *core, const struct mk_mem *mem);
 void stage_clear(struct session *session);
 
-/* Each appends to the stage; NULL: no memory. */
+/* Each appends to the stage; NULL: no memory. A name has one write in a stage: the last wish for it holds. */
 struct answer *stage_answer(struct session *session, enum answer_type type, struct span to, struct span re);
 struct fact_write *stage_write(struct session *session, enum fact_kind kind, struct span name);
 /* The same for a name that must be new to the store, or stale there. */
 struct fact_write *stage_write_new(struct session *session, enum fact_kind kind, struct span name);
-struct fact_write *stage_written(const struct session *session, enum fact_kind kind,
-                                 struct span name); /* NULL: not in this stage */
+/* NULL: not in this stage. What is to be forgotten is not found: until then the store is asked for it. */
+struct fact_write *stage_written(const struct session *session, enum fact_kind kind, struct span name);
+void stage_forget(struct session *session, enum fact_kind kind, struct span name);
 struct staged_event *stage_effect(const struct turn_of *turn,
                                   enum mk_effect_name name); /* with a data map that is open */
 struct staged_event *stage_completion(const struct turn_of *turn, const struct entry *entry, enum mk_outcome outcome);
@@ -65,7 +66,7 @@ void session_announce(const struct turn_of *turn, const struct machine_effects *
 
 void session_admit(const struct turn_of *turn, const struct mk_input *input);
 
-/* --- session_run.c --- */
+/* --- session_end.c --- */
 
 /* How an input ends. Spans are copied; result is shared. */
 struct ending {
@@ -89,8 +90,11 @@ void session_write_receipt(const struct turn_of *turn, const struct mk_receipt *
 /* The run's next receipt: 1, 2, 3... for what is injected, then one for itself (D3); alone it has 0. */
 uint64_t session_next_receipt(struct session *session, const struct mk_id *run, bool injection);
 /* Every active input, for one reason; how many. */
-size_t session_abandon_all(const struct turn_of *turn, enum abandon_reason reason, const char *message);
+size_t session_abandon_all(const struct turn_of *turn, enum abandon_reason reason, struct span message);
 struct ending ending_terminated(enum abandon_reason reason, struct span message);
+void session_expire(const struct turn_of *turn); /* inputs whose deadline has passed (rule 10) */
+
+/* --- session_run.c --- */
 
 void session_run_done(const struct turn_of *turn, const struct run_done *done);
 /* The current run ends as cancelled, told by the executor or because it was never told of it. */
@@ -104,8 +108,7 @@ void session_recover_run(const struct turn_of *turn); /* after a rebind: the sam
 void session_after_run(const struct turn_of *turn, const struct machine_effects *fx);
 void session_finish_stop(const struct turn_of *turn); /* the executor is gone: RuntimeExecutorExited and what follows */
 bool session_can_run(const struct session *session);  /* the machine admits a run, and an executor is there */
-void session_expire(const struct turn_of *turn);
-void session_settle(const struct turn_of *turn); /* starts the next run, if one can start */
+void session_settle(const struct turn_of *turn);      /* starts the next run, if one can start */
 
 /* --- session_inject.c --- */
 
@@ -116,6 +119,7 @@ void session_end_offers(const struct turn_of *turn); /* the run is over: what wa
 /* A run has committed, or the session ended: nothing is carried any more. */
 void session_drop_carried(const struct turn_of *turn);
 void session_carried_failed(const struct turn_of *turn); /* a run failed with it */
+
 /* --- session_service.c: turns that a service outside owns --- */
 
 void session_service_cancelled(const struct turn_of *turn); /* a turn is going on, and is to end */
@@ -148,7 +152,6 @@ struct knowledge {
     const struct entry *entry;        /* ACTIVE */
     const struct fact_record *record; /* STAGED, FACT */
     struct fact_write *write;         /* STAGED */
-    struct mk_blob *bytes;            /* FACT: holds the record's spans */
 };
 
 struct knowledge session_know_input(const struct session *session, struct span id);

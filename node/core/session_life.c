@@ -1,8 +1,6 @@
 /* The life of the runtime: retire, reset, recycle, recover, stop, destroy (semantics-core.md 5.7 and 7). */
 #include "node/core/session_ops.h"
 
-#include <stdio.h>
-
 void op_retire(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;
@@ -16,7 +14,7 @@ void op_retire(const struct turn_of *turn, const struct mk_command *command)
     bool drains = session->core.attached;
     session->core.wake = true;
     if (!drains)
-        session_abandon_all(turn, ABANDON_RETIRED, "retired without runtime loop");
+        session_abandon_all(turn, ABANDON_RETIRED, SPAN_LIT("retired without runtime loop"));
     struct answer *answer = answer_ok(turn, command);
     if (!answer)
         return;
@@ -42,9 +40,8 @@ void op_reset(const struct turn_of *turn, const struct mk_command *command)
     }
     session_step(session, IN_RESET, &fx);
     session_announce(turn, &fx, command->args.reason);
-    session->core.not_before_ms = 0;
     session_drop_carried(turn);
-    size_t count = session_abandon_all(turn, ABANDON_RESET, "runtime reset");
+    size_t count = session_abandon_all(turn, ABANDON_RESET, SPAN_LIT("runtime reset"));
     if (session->core.attached) /* D15; who works without one binds it when it needs to */
         session_rebind(turn, &before);
     answer_with_count(turn, command, "abandoned", count);
@@ -115,9 +112,8 @@ void op_destroy(const struct turn_of *turn, const struct mk_command *command)
     session_drop_run(turn);
     session->stage.order.stop |= core->attached;
     core->attached = false;
-    core->not_before_ms = 0;
     session_drop_carried(turn);
-    size_t count = session_abandon_all(turn, ABANDON_DESTROYED, "runtime destroyed");
+    size_t count = session_abandon_all(turn, ABANDON_DESTROYED, SPAN_LIT("runtime destroyed"));
     session_announce(turn, &fx, command->args.reason);
     blob_release(core->state);
     core->state = NULL;
@@ -131,13 +127,11 @@ void op_destroy(const struct turn_of *turn, const struct mk_command *command)
 void op_abandon_retired(const struct turn_of *turn, const struct mk_command *command)
 {
     struct session *session = turn->session;
-    char reason[REASON_BYTES_MAX];
     if (!session_known(session) || session->core.machine.phase != PHASE_RETIRED) {
         struct answer *answer = answer_error(turn, command, MK_ERR_NOT_READY);
         if (answer && session_known(session)) /* the machine's own phase: a draining session is Running */
             answer->as.result.phase = span_of(phase_name(session->core.machine.phase));
         return;
     }
-    snprintf(reason, sizeof reason, "%.*s", SPAN_ARGS(command->args.reason));
-    answer_with_count(turn, command, "abandoned", session_abandon_all(turn, ABANDON_RETIRED, reason));
+    answer_with_count(turn, command, "abandoned", session_abandon_all(turn, ABANDON_RETIRED, command->args.reason));
 }

@@ -118,7 +118,7 @@ static size_t stop_loop(const struct turn_of *turn)
         session_announce(turn, &fx, SPAN_LIT("runtime session unregistered"));
     session->core.attached = false;
     session->stage.order.stop = true;
-    return session_abandon_all(turn, ABANDON_STOPPED, "runtime stopped");
+    return session_abandon_all(turn, ABANDON_STOPPED, SPAN_LIT("runtime stopped"));
 }
 
 /* The obligations of the drain, then the end. A Retired or Stopped session keeps its record as it was (section 4), any
@@ -146,7 +146,6 @@ void session_finish_leaving(const struct turn_of *turn)
         done = session_step(session, reports[i], NULL) && done;
     memset(&core->leaving, 0, sizeof core->leaving);
     memset(&core->executor, 0, sizeof core->executor);
-    core->not_before_ms = 0;
     if (retains) {
         memset(&core->machine, 0, sizeof core->machine);
         core->retained = true;

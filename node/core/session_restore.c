@@ -99,7 +99,8 @@ static bool restore_run(struct session *session, const struct run_record *run)
     *mine = *run;
     mine->input_count = 0;
     for (size_t i = 0; i < run->input_count; i++) {
-        if (!ledger_by_seq(&session->core.ledger, run->inputs[i]))
+        const struct entry *stored = ledger_by_seq(&session->core.ledger, run->inputs[i]);
+        if (!stored || stored->phase == INPUT_STAGED) /* or the record names it twice */
             continue;
         mine->inputs[mine->input_count++] = run->inputs[i];
         struct entry *entry = ledger_edit(&session->core.ledger, session->mem, run->inputs[i]);
@@ -120,6 +121,7 @@ static bool restore_machine(struct session *session, const struct session_record
     if (!head->registered && !core->retained && head->phase != PHASE_DESTROYED)
         return session_step(session, IN_INITIALIZE, NULL);
     bool runs = core->run.id.bytes != 0;
+    core->stop_owed = head->stop_deferred && !runs && head->phase == PHASE_RETIRED;
     /* A new owner's executor claims the session as any does: what a reset left Idle is Attached again. */
     enum phase phase = head->phase == PHASE_IDLE && head->attached ? PHASE_ATTACHED : head->phase;
     struct machine_input in = {

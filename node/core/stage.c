@@ -69,7 +69,6 @@ void staged_event_free(const struct mk_mem *mem, struct staged_event *event)
 
 static void write_free(const struct mk_mem *mem, struct fact_write *write)
 {
-    blob_release(write->hold);
     input_release(write->input);
     doc_free(write->receipt);
     mem_free(mem, write);
@@ -132,17 +131,36 @@ struct answer *stage_answer(struct session *session, enum answer_type type, stru
     return answer;
 }
 
-struct fact_write *stage_written(const struct session *session, enum fact_kind kind, struct span name)
+static struct fact_write *find_write(const struct session *session, enum fact_kind kind, struct span name, bool forget)
 {
     for (struct fact_write *write = session->stage.writes; write; write = write->next)
-        if (write->record.kind == kind && span_equal(id_span(&write->name), name))
+        if (write->forget == forget && write->record.kind == kind && span_equal(id_span(&write->name), name))
             return write;
     return NULL;
 }
 
+struct fact_write *stage_written(const struct session *session, enum fact_kind kind, struct span name)
+{
+    return find_write(session, kind, name, false);
+}
+
+void stage_forget(struct session *session, enum fact_kind kind, struct span name)
+{
+    if (stage_written(session, kind, name))
+        return; /* it is remembered anew */
+    struct fact_write *write = stage_write(session, kind, name);
+    if (write)
+        write->forget = true;
+}
+
 struct fact_write *stage_write(struct session *session, enum fact_kind kind, struct span name)
 {
-    struct fact_write *write = stage_alloc(session, sizeof *write);
+    struct fact_write *write = find_write(session, kind, name, true);
+    if (write) {
+        write->forget = false;
+        return write;
+    }
+    write = stage_alloc(session, sizeof *write);
     if (!write)
         return NULL;
     write->record.version = FACT_RECORD_VERSION;

@@ -3,7 +3,6 @@ everything is answered and its history is as promised; it returns what to say ab
 import json
 import os
 import re
-import time
 
 from engine import NODES, Failed, docker, works
 from harness import wait_until

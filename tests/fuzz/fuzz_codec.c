@@ -1,5 +1,5 @@
-/* The scanner beside msgpack-c, and every reader on the same bytes: as a message, and as each record of the store. What
- * is read is packed and read again, and must then be packed to the very same bytes. */
+/* The scanner beside msgpack-c, and every reader on the same bytes: as a message, as each record of the store, and as a
+ * child's answer. What is read is packed and read again, and must then be packed to the very same bytes. */
 #include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "codec/letter.h"
 #include "codec/message.h"
 #include "codec/record.h"
+#include "codec/run.h"
 #include "codec/scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -391,6 +392,36 @@ static void read_letters(struct span bytes)
     MUST(page.left == 0); /* it was scanned: every item is whole */
 }
 
+/* --- what a child says --- */
+
+static void within(struct span part, struct span bytes)
+{
+    MUST(!part.at || (part.at >= bytes.at && part.at + part.bytes <= bytes.at + bytes.bytes));
+}
+
+static void read_answer(struct span bytes)
+{
+    static struct run_answer answer;
+    char text[RUN_MESSAGE_BYTES];
+    struct mk_note note = {""};
+    enum mk_err err = run_answer_read(bytes, 2, &answer, &note);
+    MUST(err == MK_ERR_OK || err == MK_ERR_EXECUTOR_FAILED || err == MK_ERR_RESULT_TOO_LARGE);
+    if (err)
+        return;
+    MUST(answer.result_count <= 2 && answer.event_count <= RUN_EVENTS_MAX);
+    MUST((answer.word == WORD_ANSWER) == !answer.about.bytes);
+    within(answer.about, bytes);
+    within(answer.state, bytes);
+    within(answer.message, bytes);
+    for (size_t i = 0; i < answer.result_count; i++)
+        within(answer.results[i], bytes);
+    for (size_t i = 0; i < answer.event_count; i++) {
+        within(answer.events[i].name, bytes);
+        within(answer.events[i].data, bytes);
+    }
+    MUST(run_text(text, sizeof text, answer.message) < sizeof text);
+}
+
 static void record_twice(struct span bytes, bool (*read)(struct span, struct buf *))
 {
     struct buf once = {0}, twice = {0};
@@ -413,5 +444,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     record_twice(bytes, record_memo);
     record_twice(bytes, record_letter);
     read_letters(bytes);
+    read_answer(bytes);
     return 0;
 }

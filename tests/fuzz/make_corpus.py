@@ -24,6 +24,11 @@ LETTER = {"v": 1, "at": 5, "seq": 3, "outcome": "abandoned_with_error", "reason"
           "error": "executor_failed", "detail": "no", "attempts": 3, "run": "r", "input": MESSAGE}
 
 
+ANSWERS = [{"boundary": "r1", "live": True}, {"injected": "i-1", "ok": False},
+           {"failure": {"message": "no", "kind": "budget_exhausted", "final": True}}, {"cancelled": True},
+           {"state": b"s", "results": [1, None], "events": [{"name": "e", "data": {"a": 1}}]}]
+
+
 def pack(value):
     """The little of msgpack that the records above need."""
     if value is None or value is True or value is False:
@@ -58,6 +63,7 @@ def main():
     source, target = sys.argv[1:]
     records = [b"3,5-9|" + pack(HEAD), b"|" + pack(HEAD), pack(ROW), pack(FACT), pack(LETTER), pack(MEMO),
                pack({"items": [LETTER, {}], "next": "001f:3-1"})]
+    records += map(pack, ANSWERS)
     write(os.path.join(target, "codec"), [*vectors(source, "hex"), *records])
     write(os.path.join(target, "frame"), [*vectors(source, "frame"), b"s1/i/abc"])
 

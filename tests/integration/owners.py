@@ -1,5 +1,6 @@
 """Who owns which partition: as it should be (rendezvous hashing over the nodes' names), as the store has it (leases), and as the
 nodes say it (heartbeats). Asked from the outside, and computed here a second time: two programs that agree are more than one."""
+import binascii
 import time
 from collections import namedtuple
 
@@ -44,6 +45,11 @@ for p = 0, ARGV[1] - 1 do
     out[p + 1] = redis.call('HMGET', string.format('mk:{0}:%04x:l', p), 'node', 'inc', 'fence', 'seq', 'exp', 'succ')
 end
 return {t[1] * 1000 + math.floor(t[2] / 1000), out}"""
+
+
+def key(session, letter):
+    """Of a session's partition in the store (docs/keys.md)."""
+    return f"mk:{{0}}:{binascii.crc_hqx(session.encode(), 0) % PARTITIONS:04x}:{letter}"
 
 
 def leases(redis):

@@ -126,7 +126,8 @@ def do_turn(run, body):
         assert frame["inject"] == run["run"], frame
         word = frame["input"]["body"]
         if not word.get("mute"):
-            answer(injected=frame["input"]["id"], ok=word.get("take", True))
+            for _ in range(2 if word.get("twice") else 1):
+                answer(injected=frame["input"]["id"], ok=word.get("take", True))
             took += [word] * word.get("take", True)
         if word.get("die"):
             os._exit(7)
@@ -207,6 +208,14 @@ def do_blind(_run, _body):
 def do_close(_run, _body):
     os.close(1)
     forever()
+
+
+def do_overlook(run, body):
+    """Is asked to take an input, and comes to its end without having read it."""
+    answer(boundary=run["run"], live=True)
+    note(body["path"], run["attempt"])
+    select.select([0], [], [])
+    answer(result="unread")
 
 
 def do_invent(_run, _body):

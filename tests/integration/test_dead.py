@@ -1,5 +1,6 @@
 """Dead letters: what was abandoned is kept, told with its reason and body, and can be published again."""
 from harness import Lab
+from owners import key
 from wire import pack
 
 DIE = '{"die": true}'
@@ -33,6 +34,21 @@ def test_an_abandoned_input_is_told_with_reason_and_body_and_redriven():
         assert first == died.lines()[-1]["message"], (first, died)
         third = lab.cli("dead", "s1", "x~1", "--redrive", "--json")
         assert third.code == 0 and third.lines()[-1]["id"] == "x~2" and third.lines()[-1]["outcome"] == "accepted", third
+
+
+def test_what_a_publisher_calls_its_input_never_reaches_a_terminal_as_it_is():
+    with Lab() as lab:
+        lab.cluster()
+        name = "x\x1b[31m\x07\x9b1m"
+        sent = lab.cli("send", "s1", DIE, "--executor", "fail", "--id", name, "--wait")
+        shown = [sent, lab.cli("dead"), lab.cli("dead", "s1", name), lab.cli("dead", "s1", name, "--redrive", "--wait"),
+                 lab.cli("dead", "s1"), lab.cli("ctl", "s1", "input_state", "id=" + name)]
+        assert lab.cli("send", "s2", "20000", "--executor", "sleep", "--id", name).code == 0
+        shown.append(lab.cli("why", "s2"))
+        shown.append(lab.cli("watch", "s1", "--from", "1", "--count", "8"))
+        for one in shown:
+            assert "x?[31m???1m" in one.out and not any(c in one.out + one.err for c in "\x1b\x07\x9b"), one
+        assert letters(lab, "s1")[0]["id"] == name
 
 
 def test_what_its_publisher_gave_up_is_no_dead_letter():
@@ -78,7 +94,7 @@ def test_a_redriven_body_is_the_same_byte_for_byte():
         done = lab.cli("send", "s1", "0", "--id", "behind", "--wait", seconds=30)
         assert done.code == 0, done
         assert lab.cli("dead", "s1", "x", "--redrive", "--wait").code == 1
-        entries = lab.r.query("XRANGE", f"mk:{{0}}:{client.partition('s1'):04x}:d", "-", "+")
+        entries = lab.r.query("XRANGE", key("s1", "d"), "-", "+")
         stored = [fields[1] for _, fields in entries]
         assert len(stored) == 2 and all(body in letter for letter in stored), stored
 

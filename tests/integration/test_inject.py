@@ -2,6 +2,7 @@
 import sys
 
 from harness import Lab, wait_until
+from owners import key
 from test_executors import EXAMPLES, Pool
 
 
@@ -51,7 +52,7 @@ def test_a_steered_input_goes_into_the_run_and_its_receipt_before_the_runs():
         assert receipt["inputs"] == [second["input"]] and receipt["boundary"] == "run_checkpoint", receipt
         show = turn.pool.control("s1", "show")
         assert show["active"] == 0 and show["phase"] == "attached", show
-        assert not lab.r.query("HKEYS", f"mk:{{0}}:{turn.pool.client.partition('s1'):04x}:i")
+        assert not lab.r.query("HKEYS", key("s1", "i"))
         turn.pool.end()
 
 
@@ -121,6 +122,32 @@ def test_words_of_nothing_cost_the_child():
 
 
 test_words_of_nothing_cost_the_child.seconds = 60
+
+
+def test_a_child_that_answers_an_input_twice_has_taken_it_once():
+    with Lab() as lab:
+        turn = Turn(lab, enough=1)
+        turn.inject(1, twice=True)
+        assert turn.end()["result"]["had"] == [{"twice": True}]
+        failures = [e["data"]["error"]["message"] for e in turn.pool.client.replay("s1") if e.get("name") == "run_failed"]
+        assert len(failures) == 1 and "not asked to take in" in failures[0], failures
+        turn.pool.end()
+
+
+def test_a_run_may_end_while_a_long_input_is_on_its_way_to_it():
+    with Lab() as lab:
+        pool = Pool(lab)
+        path = lab.path / "turns"
+        path.touch()
+        run = pool.send("s1", "overlook", path=str(path))
+        wait_until(lambda: path.read_text(), 10, "its boundary is live")
+        pool.control("s1", "state")
+        later = pool.client.input("s1", {"do": "echo", "long": "x" * 500000}, executor="x", handling="steer")  # more than a pipe
+        assert pool.client.ask(later, "admission")["outcome"] == "accepted"
+        assert pool.done(run)["result"] == "unread"
+        assert pool.done(later)["outcome"] == "completed"
+        assert len(pool.pids()) == 1, "that is no fault of the child"
+        pool.end()
 
 
 def test_the_example_hears_what_is_sent_meanwhile():

@@ -16,6 +16,7 @@ from lifecycle_table import (AUTOMATIC, ENDS, IMPOSSIBLE, NOBODY, ONLY_MANUAL, O
 EXECUTORS = ["--executor", "nap=builtin:sleep"]  # another name for the same, to tell who got the session
 LONG_MS = 600_000  # inputs never end by themselves
 PATIENCE_S = 10
+FRAME = 500  # messages
 TRIES = 60  # an unregister waits for its run for a moment only: on a busy machine it is over before the next message comes
 
 # --- one connection, many sessions -------------------------------------------------------------------------------------
@@ -28,9 +29,9 @@ class Line:
         self.client, self.answers, self.events = client, {}, []
 
     def publish(self, messages):
-        """In order; messages of one class that follow each other are one frame."""
+        """In order; messages of one class that follow each other share frames."""
         while messages:
-            count = next((i for i, m in enumerate(messages) if m["t"] != messages[0]["t"]), len(messages))
+            count = next((i for i, m in enumerate(messages[:FRAME]) if m["t"] != messages[0]["t"]), FRAME)
             self.client.publish(messages[:count])
             messages = messages[count:]
 
@@ -44,14 +45,13 @@ class Line:
     def missing(self, messages):
         return [m for m in messages if m["id"] not in self.answers]
 
-    def await_all(self, messages, again_s=0.5, until=None):
+    def await_all(self, messages, again_s=0.5):
         end, again = time.monotonic() + PATIENCE_S, time.monotonic() + again_s
         while missing := self.missing(messages):
             now = time.monotonic()
             assert now < end, f"no answer to {len(missing)}, the first {missing[0]}"
             if now >= again:
-                for i in range(0, len(missing), 500):
-                    self.publish(missing[i:i + 500])
+                self.publish(missing)
                 again = now + again_s
             self.hear(min(0.1, max(0.0, again - now)))
 
@@ -59,8 +59,7 @@ class Line:
         """Answers in the order of the questions, also of those that were asked and answered before."""
         for m in messages:
             self.answers.pop(m["id"], None)
-        for i in range(0, len(messages), 500):
-            self.publish(messages[i:i + 500])
+        self.publish(messages)
         self.await_all(messages)
         return [self.answers[m["id"]] for m in messages]
 

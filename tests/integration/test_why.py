@@ -1,10 +1,10 @@
-"""`meerkat why`, with real nodes and with none that answers; `meerkat ctl` with every kind of argument."""
+"""`meerkat why`, with real nodes and with none that answers; `meerkat ctl` with every kind of argument; a service's turn."""
 import binascii
 import json
-import pathlib
 import re
 
-from harness import Lab, wait_until
+from harness import ROOT, Lab, wait_until
+from owners import key
 from test_control import Person, Stage
 
 
@@ -12,10 +12,6 @@ def why(lab, session="s1"):
     done = lab.cli("why", session, "--json")
     assert done.code == 0, done
     return done.lines()[-1]["result"]
-
-
-def key(session, kind):
-    return "mk:{0}:%04x:%s" % (binascii.crc_hqx(session.encode(), 0) % 256, kind)
 
 
 def test_why_tells_what_a_session_waits_for_and_its_last_failure():
@@ -63,7 +59,7 @@ def test_why_outlives_the_node_and_says_where_its_knowledge_begins():
         run = why(lab)["run"]
         lab.n.kill()
         lab.n.start()
-        told = wait_until(lambda: why(lab), 15, "the next life answers")
+        told = why(lab)
         assert told["run"] == {**run, "attempt": 2} and not told["since_exact"], (run, told)
         assert why(lab, "s2")["last_failure"]["error"] == "executor_failed"
 
@@ -165,7 +161,7 @@ def test_an_interrupt_that_was_answered_outlives_its_node():
 
 
 def test_the_help_of_ctl_names_every_operation_of_the_protocol():
-    page = pathlib.Path("docs/protocol.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     tables = page[page.index("\nMutating:\n"):page.index("\nThe answer to `why`:")]
     operations = re.findall(r"^\| `(\w+)`", tables, re.MULTILINE)
     with Lab() as lab:

@@ -22,13 +22,6 @@ static void await(struct sim *s, const struct item *item, bool (*done)(const str
         sim_broken(s, "scenario", "%.*s got no answer in 30 s", SPAN_ARGS(sim_item_id(item)));
 }
 
-static void expect_answer(struct sim *s, const struct item *item, const char *answer)
-{
-    if (!sim_is_broken(s) && strncmp(sim_item_answer(item), answer, strlen(answer)))
-        sim_broken(s, "scenario", "%.*s is \"%s\", not \"%s\"", SPAN_ARGS(sim_item_id(item)), sim_item_answer(item),
-                   answer);
-}
-
 static void expect_count(struct sim *s, const char *what, uint64_t is, uint64_t wanted)
 {
     if (!sim_is_broken(s) && is != wanted)
@@ -48,7 +41,7 @@ static void an_input_is_answered_once_stored_and_completed_once_run(struct sim *
 {
     struct item *item = sim_send(s, "counter-0", ONE);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     sim_expect(s, "c1 > sends c1-1");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "c1-1 of counter-0 is accepted");
@@ -63,7 +56,7 @@ static void a_commit_whose_reply_is_lost_is_sent_again_and_answered_once(struct 
     sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "store connection ended, 1 in flight");
     sim_expect(s, "store connected");
@@ -79,7 +72,7 @@ static void a_commit_that_was_lost_before_its_execution_is_sent_again(struct sim
     sim_fail_call(s, FAULT_STORE_LOST_BEFORE, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
 }
 
@@ -89,7 +82,7 @@ static void a_script_that_died_half_way_is_repeated(struct sim *s)
     sim_fail_call(s, FAULT_STORE_DIES, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     sim_expect(s, "died half-way");
     sim_expect(s, "store > commit of n1");
 }
@@ -108,7 +101,7 @@ static void while_the_store_is_dead_nothing_is_acknowledged(struct sim *s)
     for (size_t i = 0; i < 8; i++)
         await(s, items[i], sim_item_closed);
     for (size_t i = 0; i < 8; i++)
-        expect_answer(s, items[i], "completed");
+        story_expect_answer(s, items[i], "completed");
 }
 
 static void the_tail_that_was_stored_and_not_published_is_published_by_the_next_life(struct sim *s)
@@ -140,7 +133,7 @@ static void a_crash_before_the_executor_starts_leaves_the_same_run_to_the_next_l
     sim_node_crash(s, 0);
     expect_count(s, "runs of the first life", checks_starts(s, "counter-0"), 0);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
 }
 
@@ -152,7 +145,7 @@ static void a_run_that_died_with_its_node_runs_again_and_counts_once(struct sim 
     sim_run_for(s, 100 * MILLISECOND);
     sim_node_crash(s, 0);
     await(s, item, sim_item_closed);
-    expect_answer(s, item, "completed");
+    story_expect_answer(s, item, "completed");
     sim_expect(s, "attempt 1");
     sim_expect(s, "n1 > crashed");
     sim_expect(s, "attempt 2");
@@ -190,8 +183,8 @@ static void behind_a_failed_run_nothing_waits_for_a_wake(struct sim *s)
     struct item *good = sim_send(s, "fail-3", ONE);
     await(s, bad, sim_item_closed);
     await(s, good, sim_item_closed);
-    expect_answer(s, bad, "abandoned_with_error");
-    expect_answer(s, good, "completed");
+    story_expect_answer(s, bad, "abandoned_with_error");
+    story_expect_answer(s, good, "completed");
 }
 
 static void a_node_paused_beyond_its_lease_leaves_one_history(struct sim *s)
@@ -201,7 +194,7 @@ static void a_node_paused_beyond_its_lease_leaves_one_history(struct sim *s)
     sim_node_pause(s, 0, 3 * SECOND);
     struct item *second = sim_send(s, "counter-0", ONE);
     await(s, second, sim_item_closed);
-    expect_answer(s, second, "completed");
+    story_expect_answer(s, second, "completed");
     expect_count(s, "completions", checks_completions(s, "counter-0"), 2);
 }
 
@@ -218,7 +211,7 @@ static void what_is_older_than_its_retention_is_forgotten_and_the_rest_stays(str
     expect_count(s, "the young one is remembered after 18 minutes", remembered(s, young), 1);
     struct item *next = sim_send(s, "counter-0", ONE);
     await(s, next, sim_item_closed);
-    expect_answer(s, next, "completed");
+    story_expect_answer(s, next, "completed");
     expect_count(s, "completions", checks_completions(s, "counter-0"), 3);
 }
 

@@ -20,13 +20,6 @@ static struct item *steer(struct sim *s, const char *session)
     return sim_send_input(s, &input);
 }
 
-static void expect_answer(struct sim *s, const struct item *item, const char *wanted)
-{
-    story_await(s, item);
-    if (!sim_is_broken(s) && strcmp(sim_item_answer(item), wanted) != 0)
-        sim_broken(s, "scenario", "%.*s ended %s, not %s", SPAN_ARGS(sim_item_id(item)), sim_item_answer(item), wanted);
-}
-
 /* A run of two seconds that takes inputs in. */
 static struct item *long_run(struct sim *s)
 {
@@ -41,11 +34,11 @@ static void an_injected_input_is_in_every_execution_until_a_run_commits(struct s
 {
     struct item *run = long_run(s);
     struct item *first = steer(s, "sleep-0");
-    expect_answer(s, first, TAKEN_IN);
+    story_await_as(s, first, TAKEN_IN);
     struct item *second = steer(s, "sleep-0");
-    expect_answer(s, second, TAKEN_IN);
+    story_await_as(s, second, TAKEN_IN);
     sim_node_crash(s, story_owner(s, "sleep-0"));
-    expect_answer(s, run, RUN_BY_ITSELF);
+    story_await_as(s, run, RUN_BY_ITSELF);
     story_expect(s, "injected", s->totals.injected, 2);
     story_expect(s, "given again", s->totals.carried, 2);
     story_await(s, sim_send(s, "sleep-0", ONE));
@@ -58,8 +51,8 @@ static void an_input_that_a_run_does_not_take_in_runs_by_itself(struct sim *s)
     struct item *run = long_run(s);
     sim_fail(s, FAULT_RUN_REFUSES, 0, 1);
     struct item *input = steer(s, "sleep-0");
-    expect_answer(s, run, RUN_BY_ITSELF);
-    expect_answer(s, input, RUN_BY_ITSELF);
+    story_await_as(s, run, RUN_BY_ITSELF);
+    story_await_as(s, input, RUN_BY_ITSELF);
     story_expect(s, "injected", s->totals.injected, 0);
     story_expect(s, "runs", checks_starts(s, "sleep-0"), 2);
 }
@@ -67,12 +60,12 @@ static void an_input_that_a_run_does_not_take_in_runs_by_itself(struct sim *s)
 static void what_was_injected_into_a_cancelled_run_is_in_the_next(struct sim *s)
 {
     struct item *run = long_run(s);
-    expect_answer(s, steer(s, "sleep-0"), TAKEN_IN);
+    story_await_as(s, steer(s, "sleep-0"), TAKEN_IN);
     story_await(s, sim_command(s, "sleep-0", MK_OP_INTERRUPT));
-    expect_answer(s, run, "cancelled");
-    expect_answer(s, sim_send(s, "sleep-0", ONE), RUN_BY_ITSELF);
+    story_await_as(s, run, "cancelled");
+    story_await_as(s, sim_send(s, "sleep-0", ONE), RUN_BY_ITSELF);
     story_expect(s, "given again", s->totals.carried, 1);
-    expect_answer(s, sim_send(s, "sleep-0", ONE), RUN_BY_ITSELF);
+    story_await_as(s, sim_send(s, "sleep-0", ONE), RUN_BY_ITSELF);
     story_expect(s, "given again behind the commit", s->totals.carried, 1);
 }
 

@@ -11,23 +11,10 @@
 #define ONE_S SPAN_LIT("\xcd\x03\xe8") /* sleep's body, milliseconds */
 #define GRACE (2 * SECOND)             /* of a run that an unregister cancels */
 
-static void expect_answer(struct sim *s, const struct item *item, const char *answer)
-{
-    if (!sim_is_broken(s) && strcmp(sim_item_answer(item), answer))
-        sim_broken(s, "scenario", "%.*s is \"%s\", not \"%s\"", SPAN_ARGS(sim_item_id(item)), sim_item_answer(item),
-                   answer);
-}
-
-static void await_as(struct sim *s, const struct item *item, const char *answer)
-{
-    story_await(s, item);
-    expect_answer(s, item, answer);
-}
-
 static void await_at_once(struct sim *s, const struct item *item, const char *answer)
 {
     uint64_t asked_us = s->now_us;
-    await_as(s, item, answer);
+    story_await_as(s, item, answer);
     if (!sim_is_broken(s) && s->now_us > asked_us + 50 * MILLISECOND)
         sim_broken(s, "scenario", "%.*s was answered after %llu ms", SPAN_ARGS(sim_item_id(item)),
                    (unsigned long long)(s->now_us - asked_us) / 1000);
@@ -80,7 +67,7 @@ static void a_failed_input_runs_again_without_being_woken(struct sim *s)
     struct item *item = sim_send(s, "fail-3",
                                  SPAN_LIT("\x81\xa4"
                                           "fail\x02")); /* {fail: 2} */
-    await_as(s, item, "completed");
+    story_await_as(s, item, "completed");
     story_expect(s, "runs", checks_starts(s, "fail-3"), 3);
 }
 
@@ -90,9 +77,9 @@ static void those_behind_a_head_that_always_fails_are_run(struct sim *s)
     struct item *head = sim_send(s, "fail-3", DIES), *behind[4];
     for (size_t i = 0; i < 4; i++)
         behind[i] = sim_send(s, "fail-3", ONE);
-    await_as(s, head, "abandoned_with_error");
+    story_await_as(s, head, "abandoned_with_error");
     for (size_t i = 0; i < 4; i++)
-        await_as(s, behind[i], "completed");
+        story_await_as(s, behind[i], "completed");
     story_expect(s, "runs", checks_starts(s, "fail-3"), 7);
 }
 
@@ -105,7 +92,7 @@ static void only_the_culprit_of_a_failing_batch_is_abandoned(struct sim *s)
     for (size_t i = 0; i < 6; i++)
         items[i] = send_event(s, "fail-3", i == 3 ? DIES : ONE);
     for (size_t i = 0; i < 6; i++)
-        await_as(s, items[i], i == 3 ? "abandoned_with_error" : "completed");
+        story_await_as(s, items[i], i == 3 ? "abandoned_with_error" : "completed");
 }
 
 /* L6 */
@@ -116,7 +103,7 @@ static void a_question_is_answered_while_a_run_goes_on(struct sim *s)
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
         await_at_once(s, sim_command(s, "sleep-2", questions[i]), "ok");
     story_expect(s, "runs going on", sim_executors_running(s), 1);
-    await_as(s, item, "completed");
+    story_await_as(s, item, "completed");
 }
 
 /* L7 */
@@ -126,10 +113,10 @@ static void a_stop_behind_a_run_holds_up_nobody(struct sim *s)
     sim_run_for(s, 10 * MILLISECOND);
     await_at_once(s, sim_command(s, "sleep-2", MK_OP_STOP), "ok");
     await_at_once(s, sim_command(s, "sleep-2", MK_OP_STATE), "ok");
-    await_as(s, item, "completed");
-    await_as(s, waiting, "runtime_terminated");
+    story_await_as(s, item, "completed");
+    story_await_as(s, waiting, "runtime_terminated");
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 1);
-    await_as(s, sim_command(s, "sleep-2", MK_OP_STOP), "validation_failed"); /* it is stopped */
+    story_await_as(s, sim_command(s, "sleep-2", MK_OP_STOP), "validation_failed"); /* it is stopped */
 }
 
 /* L8 */
@@ -138,8 +125,8 @@ static void an_unregister_gives_up_a_run_that_hears_no_cancel(struct sim *s)
     s->deaf = true;
     struct item *item = begin_run(s, SPAN_LIT("\xcd\x75\x30")); /* 30 s */
     uint64_t asked_us = s->now_us;
-    await_as(s, sim_command(s, "sleep-2", MK_OP_UNREGISTER), "ok");
-    expect_answer(s, item, "cancelled");
+    story_await_as(s, sim_command(s, "sleep-2", MK_OP_UNREGISTER), "ok");
+    story_expect_answer(s, item, "cancelled");
     if (s->now_us < asked_us + GRACE || s->now_us > asked_us + GRACE + GRACE / 4)
         sim_broken(s, "scenario", "the unregister took %llu ms", (unsigned long long)(s->now_us - asked_us) / 1000);
 }
@@ -150,8 +137,8 @@ static void a_wake_that_comes_during_a_run_is_kept(struct sim *s)
     struct item *item = begin_run(s, ONE_S), *asleep = send_asleep(s, "sleep-2");
     sim_run_for(s, 10 * MILLISECOND);
     await_at_once(s, sim_command(s, "sleep-2", MK_OP_WAKE), "ok");
-    await_as(s, item, "completed");
-    await_as(s, asleep, "completed");
+    story_await_as(s, item, "completed");
+    story_await_as(s, asleep, "completed");
 }
 
 /* L10 */
@@ -161,8 +148,8 @@ static void an_input_that_wakes_nobody_waits_for_a_wake(struct sim *s)
     struct item *asleep = send_asleep(s, "sleep-2");
     sim_run_for(s, 2 * SECOND);
     story_expect(s, "runs before the wake", checks_starts(s, "sleep-2"), 1);
-    await_as(s, sim_command(s, "sleep-2", MK_OP_WAKE), "ok");
-    await_as(s, asleep, "completed");
+    story_await_as(s, sim_command(s, "sleep-2", MK_OP_WAKE), "ok");
+    story_await_as(s, asleep, "completed");
 }
 
 /* L10 */
@@ -171,7 +158,7 @@ static void a_wake_without_work_runs_nothing(struct sim *s)
     story_first_input(s, "sleep-2");
     uint64_t commits = s->totals.commits;
     for (size_t i = 0; i < 3; i++)
-        await_as(s, sim_command(s, "sleep-2", MK_OP_WAKE), "ok");
+        story_await_as(s, sim_command(s, "sleep-2", MK_OP_WAKE), "ok");
     sim_run_for(s, SECOND);
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 1);
     story_expect(s, "commits, each an answer", s->totals.commits - commits <= 4, 1);
@@ -183,11 +170,11 @@ static void a_wake_without_work_runs_nothing(struct sim *s)
 static void what_was_consumed_does_not_run_again_in_the_next_life(struct sim *s)
 {
     struct item *item = sim_send(s, "counter-0", ONE);
-    await_as(s, item, "completed");
+    story_await_as(s, item, "completed");
     sim_node_crash(s, 0);
     story_await_said(s, "partitions claimed");
     sim_item_repeat(item);
-    await_as(s, item, "completed, as the repeat says");
+    story_await_as(s, item, "completed, as the repeat says");
     story_first_input(s, "counter-0");
     story_expect(s, "runs", checks_starts(s, "counter-0"), 2);
     story_expect_completions(s, "counter-0", 2);
@@ -199,22 +186,22 @@ static void an_interrupt_of_a_run_that_is_over_leaves_the_next_alone(struct sim 
     struct item *first = begin_run(s, ONE);
     struct mk_id run = checks_session(s, SPAN_LIT("sleep-2"))->run;
     struct mk_command late = {.session = SPAN_LIT("sleep-2"), .op = MK_OP_INTERRUPT, .run = id_span(&run)};
-    await_as(s, first, "completed");
+    story_await_as(s, first, "completed");
     struct item *next = begin_run(s, ONE_S);
     await_at_once(s, sim_send_command(s, &late, 0), "ok");
-    await_as(s, next, "completed");
+    story_await_as(s, next, "completed");
 }
 
 /* L15: bound to the run at its first receipt */
 static void an_interrupt_that_is_repeated_cancels_one_run(struct sim *s)
 {
     struct item *first = begin_run(s, ONE_S), *interrupt = sim_command(s, "sleep-2", MK_OP_INTERRUPT);
-    await_as(s, interrupt, "ok");
-    await_as(s, first, "cancelled");
+    story_await_as(s, interrupt, "ok");
+    story_await_as(s, first, "cancelled");
     struct item *next = begin_run(s, ONE_S);
     sim_item_repeat(interrupt);
     await_at_once(s, interrupt, "ok");
-    await_as(s, next, "completed");
+    story_await_as(s, next, "completed");
 }
 
 /* L18 */
@@ -227,10 +214,10 @@ static void what_comes_while_an_unregister_waits_is_refused_and_comes_again(stru
     sim_run_for(s, 10 * MILLISECOND);
     struct item *late = sim_send(s, "sleep-2", ONE);
     story_await_said(s, "is rejected, not_ready");
-    await_as(s, unregister, "ok");
-    await_as(s, running, "completed");
-    await_as(s, waiting, "runtime_terminated");
-    await_as(s, late, "completed"); /* in the session's next life */
+    story_await_as(s, unregister, "ok");
+    story_await_as(s, running, "completed");
+    story_await_as(s, waiting, "runtime_terminated");
+    story_await_as(s, late, "completed"); /* in the session's next life */
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 2);
 }
 
@@ -239,8 +226,8 @@ static void an_operation_past_its_deadline_is_answered_and_never_performed(struc
 {
     struct mk_command late = {.session = SPAN_LIT("sleep-2"), .op = MK_OP_STOP, .deadline_ms = 100};
     story_first_input(s, "sleep-2");
-    await_as(s, sim_send_command(s, &late, 5000), "deadline_passed");
-    await_as(s, sim_send(s, "sleep-2", ONE), "completed");
+    story_await_as(s, sim_send_command(s, &late, 5000), "deadline_passed");
+    story_await_as(s, sim_send(s, "sleep-2", ONE), "completed");
 }
 
 /* L19 */
@@ -259,8 +246,8 @@ static void an_input_past_its_deadline_is_answered_and_never_run(struct sim *s)
         .operator_eligible = true,
     };
     struct item *late = sim_send_input(s, &in);
-    await_as(s, late, "abandoned_with_error");
-    await_as(s, long_one, "completed");
+    story_await_as(s, late, "abandoned_with_error");
+    story_await_as(s, long_one, "completed");
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 1);
 }
 
@@ -274,10 +261,10 @@ static void an_operation_that_is_repeated_is_answered_by_its_result(struct sim *
     story_first_input(s, "sleep-2");
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         items[i] = sim_command(s, "sleep-2", ops[i]);
-        await_as(s, items[i], "ok");
+        story_await_as(s, items[i], "ok");
         for (size_t former = 0; former <= i; former++) {
             sim_item_repeat(items[former]);
-            await_as(s, items[former], "ok");
+            story_await_as(s, items[former], "ok");
         }
     }
     story_expect(s, "runs", checks_starts(s, "sleep-2"), 1);
@@ -286,8 +273,8 @@ static void an_operation_that_is_repeated_is_answered_by_its_result(struct sim *
 /* P8 */
 static void an_input_gives_an_executor_to_a_session_that_was_only_bound(struct sim *s)
 {
-    await_as(s, sim_command(s, "sleep-2", MK_OP_PREPARE_BINDINGS), "ok");
-    await_as(s, sim_send(s, "sleep-2", ONE), "completed");
+    story_await_as(s, sim_command(s, "sleep-2", MK_OP_PREPARE_BINDINGS), "ok");
+    story_await_as(s, sim_send(s, "sleep-2", ONE), "completed");
 }
 
 static const struct story stories[] = {

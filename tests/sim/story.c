@@ -16,6 +16,19 @@ void story_await(struct sim *s, const struct item *item)
         sim_broken(s, "scenario", "%.*s got no answer in 30 s", SPAN_ARGS(sim_item_id(item)));
 }
 
+void story_expect_answer(struct sim *s, const struct item *item, const char *answer)
+{
+    if (!sim_is_broken(s) && strcmp(sim_item_answer(item), answer) != 0)
+        sim_broken(s, "scenario", "%.*s is \"%s\", not \"%s\"", SPAN_ARGS(sim_item_id(item)), sim_item_answer(item),
+                   answer);
+}
+
+void story_await_as(struct sim *s, const struct item *item, const char *answer)
+{
+    story_await(s, item);
+    story_expect_answer(s, item, answer);
+}
+
 void story_await_said(struct sim *s, const char *text)
 {
     uint64_t end_us = s->now_us + PATIENCE;

@@ -19,12 +19,14 @@ size_t stories_tell(const struct story *stories, size_t count, void (*config)(st
                     const struct telling *how, size_t *failed);
 
 /* All of these break the story when what they wait for does not come in 30 s. */
-void story_await(struct sim *s, const struct item *item); /* its definite answer */
-void story_await_said(struct sim *s, const char *text);   /* a line of the trace, from now on */
+void story_await(struct sim *s, const struct item *item);                        /* its definite answer */
+void story_await_as(struct sim *s, const struct item *item, const char *answer); /* and it is this one */
+void story_await_said(struct sim *s, const char *text);                          /* a line of the trace, from now on */
 void story_await_true(struct sim *s, bool (*done)(struct sim *s), const char *what);
 
 void story_first_input(struct sim *s, const char *session); /* sent and answered */
 void story_expect(struct sim *s, const char *what, uint64_t is, uint64_t wanted);
+void story_expect_answer(struct sim *s, const struct item *item, const char *answer);
 void story_expect_completions(struct sim *s, const char *session, uint64_t wanted);
 size_t story_owner(struct sim *s, const char *session); /* index of the node */
 size_t story_owned(struct sim *s, size_t node);         /* partitions, by the store */

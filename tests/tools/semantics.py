@@ -4,7 +4,7 @@
     semantics.py [FILE...]      docs/semantics.md, or other files of its form
 
 Reads the tables of which a column is called `proved by` or `test`. A rule, the cell before it, fails when
-- that cell is empty, or says OPEN;
+- that cell is empty, says OPEN, or only "the same";
 - it names a file that does not exist, or a file and no name in it;
 - a name, in backticks behind its file, is not in that file: a function (C, Python; Class.method too), a story or a function
   (tests/sim), a vector's name (.json), a mutant (tests/mutants/list), a scenario or a PREFIX* of scenarios (.jsonl.gz).
@@ -98,6 +98,8 @@ def faults(cell):
     """What is wrong with the proof of a rule, in words."""
     if not cell or re.search(r"\bOPEN\b", cell):
         return ["it has no test" if not cell else "it is open"]
+    if cell.lower() == "the same":
+        return ["the same as what? name the test"]
     wrong = []
     for path, names in named(cell):
         if not os.path.isfile(os.path.join(ROOT, path)):

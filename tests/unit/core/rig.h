@@ -470,6 +470,14 @@ static inline void rig_succeed(struct rig *rig, const char *text)
     rig_finish(rig, (struct run_done){.end = RUN_RESULT, .results = &one, .result_count = 1});
 }
 
+/* A session with an executor and nothing to do. */
+static inline struct rig *rig_attached(void)
+{
+    struct rig *rig = rig_new();
+    rig_do(rig, "attach", MK_OP_ATTACH);
+    return rig;
+}
+
 /* The current run takes inputs in from now on, or no run does. */
 static inline void rig_live(struct rig *rig, bool live)
 {

@@ -516,6 +516,25 @@ static void test_command__abandon_retired_asks_for_a_retired_session_that_does_n
     rig_free(rig);
 }
 
+static void test_command__the_reason_of_an_abandonment_is_told_whole(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    char reason[REASON_BYTES_MAX + 1], said[REASON_BYTES_MAX + 64];
+    memset(reason, 'x', sizeof reason);
+    memcpy(reason + REASON_BYTES_MAX - 2, "\xc3\xa9", 3); /* its last character has two bytes */
+    struct mk_command abandon = rig_command("x", MK_OP_ABANDON_RETIRED);
+    abandon.args.reason = span_of(reason);
+    rig_send(rig, "a", MK_PROMPT);
+    rig_send(rig, "b", MK_PROMPT);
+    rig_fail(rig); /* nobody runs for a while */
+    rig_do(rig, "r", MK_OP_RETIRE);
+    rig_order(rig, abandon);
+    snprintf(said, sizeof said, "completion a runtime_terminated %s >c1\n", reason);
+    assert_said(rig, said);
+    rig_free(rig);
+}
+
 static void test_command__publish_event_is_a_numbered_notice(void **state)
 {
     (void)state;
@@ -632,6 +651,61 @@ static void test_command__a_result_that_was_forgotten_is_not_answered_again_but_
     rig_free(rig);
 }
 
+/* Until the trim is durable the store still holds the names: they are answered from it. */
+static void test_command__what_is_forgotten_in_the_same_stage_is_still_known(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_input input = rig_input("a", MK_PROMPT), same_key = rig_input("b", MK_PROMPT);
+    input.idem = same_key.idem = SPAN_LIT("key");
+    rig_admit(rig, input);
+    rig_do(rig, "w", MK_OP_WAKE);
+    rig_succeed(rig, "1");
+    struct mk_command wake = rig_command("w", MK_OP_WAKE);
+    struct session_trim trim = {.up_to_ms = 4000};
+    id_set(&trim.input, SPAN_LIT("a"));
+    id_set(&trim.idem, SPAN_LIT("key"));
+    id_set(&trim.command, SPAN_LIT("w"));
+    struct session_event events[] = {{.type = EV_SESSION_TRIM, .trim = &trim},
+                                     {.type = EV_SESSION_INPUT, .input = &input},
+                                     {.type = EV_SESSION_INPUT, .input = &same_key},
+                                     {.type = EV_SESSION_COMMAND, .command = &wake}};
+    rig_give_all(rig, events, 4);
+    assert_said(rig, "admission a deduplicated of a consumed [completion a completed]\n");
+    assert_said(rig, "admission b deduplicated of a consumed [completion a completed]\n");
+    assert_said(rig, "result w ok = result w\n");
+    rig_admit(rig, same_key); /* and then it is not */
+    assert_said(rig, "admission b accepted");
+    rig_free(rig);
+}
+
+/* A name that is remembered anew in the stage that forgets it: the newer record stands. */
+static void test_command__a_trim_does_not_forget_what_the_same_stage_remembers(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_input old = rig_input("a", MK_PROMPT), again = rig_input("a", MK_PROMPT);
+    old.durability = MK_EPHEMERAL;
+    rig_admit(rig, old);
+    rig_succeed(rig, "1");
+    rig_do(rig, "w", MK_OP_WAKE); /* a head, to be taken over by */
+    rig_crash(rig);               /* what is remembered of the ephemeral one is stale */
+    rig_admit(rig, again);
+    assert_said(rig, "admission a accepted");
+    struct session_trim trim = {.up_to_ms = 4000};
+    id_set(&trim.input, SPAN_LIT("a"));
+    struct span one = SPAN_LIT("2");
+    struct run_done done = {.run = rig->run_id, .attempt = rig->attempt, .end = RUN_RESULT, .results = &one};
+    done.result_count = 1;
+    struct session_event events[] = {{.type = EV_SESSION_RUN_DONE, .done = &done},
+                                     {.type = EV_SESSION_TRIM, .trim = &trim},
+                                     {.type = EV_SESSION_TICK}};
+    rig_give_all(rig, events, 3);
+    rig_admit(rig, again);
+    assert_said(rig, "admission a deduplicated of a consumed [completion a completed]\n");
+    rig_free(rig);
+}
+
 static void test_command__a_withdrawn_id_that_was_forgotten_is_too_late(void **state)
 {
     (void)state;
@@ -681,11 +755,14 @@ int main(void)
         cmocka_unit_test(test_command__withdraw_stops_what_has_not_begun_and_tells_the_rest),
         cmocka_unit_test(test_command__wake_says_whether_there_was_anything_to_wake),
         cmocka_unit_test(test_command__abandon_retired_asks_for_a_retired_session_that_does_not_drain),
+        cmocka_unit_test(test_command__the_reason_of_an_abandonment_is_told_whole),
         cmocka_unit_test(test_command__publish_event_is_a_numbered_notice),
         cmocka_unit_test(test_query__outcome_tells_the_four_answers_apart),
         cmocka_unit_test(test_query__they_show_the_session_and_change_nothing),
         cmocka_unit_test(test_command__what_no_event_names_has_a_memo),
         cmocka_unit_test(test_command__a_result_that_was_forgotten_is_not_answered_again_but_too_late),
+        cmocka_unit_test(test_command__what_is_forgotten_in_the_same_stage_is_still_known),
+        cmocka_unit_test(test_command__a_trim_does_not_forget_what_the_same_stage_remembers),
         cmocka_unit_test(test_command__a_withdrawn_id_that_was_forgotten_is_too_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* The control plane's door for an input: op `ingest`. */
 #include "tests/unit/core/rig.h"
 
 static void ingest_input(struct rig *rig, const char *command_id, struct mk_input input)
@@ -12,17 +13,10 @@ static void ingest(struct rig *rig, const char *command_id, const char *input_id
     ingest_input(rig, command_id, rig_input(input_id, MK_PROMPT));
 }
 
-static struct rig *attached(void)
-{
-    struct rig *rig = rig_new();
-    rig_do(rig, "attach", MK_OP_ATTACH);
-    return rig;
-}
-
 static void test_ingest__an_input_is_admitted_and_run_and_nobody_waits_for_it(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     ingest(rig, "c", "i");
     assert_said(rig, "result c ok outcome accepted phase queued\n");
     assert_said(rig, "start i #1\n");
@@ -35,7 +29,7 @@ static void test_ingest__an_input_is_admitted_and_run_and_nobody_waits_for_it(vo
 static void test_ingest__the_answer_is_the_commands_alone(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     struct mk_command command = rig_command("c", MK_OP_INGEST);
     command.input = rig_input("i", MK_PROMPT);
     session_apply(rig->session, &rig->ctx, &(struct session_event){.type = EV_SESSION_COMMAND, .command = &command});
@@ -66,7 +60,7 @@ static void test_ingest__after_a_reset_the_session_is_bound_again_at_once(void *
     static const enum mk_op ops[] = {MK_OP_RESET, MK_OP_RECYCLE};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        struct rig *rig = attached();
+        struct rig *rig = rig_attached();
         rig_do(rig, "r", ops[i]);
         ingest(rig, "c", "i");
         assert_said(rig, "result c ok outcome accepted");
@@ -86,7 +80,7 @@ static void test_ingest__retired_stopped_and_destroyed_sessions_refuse(void **st
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct rig *rig = attached();
+        struct rig *rig = rig_attached();
         rig_do(rig, "o", cases[i].op);
         ingest(rig, "c", "i");
         assert_said(rig, cases[i].said);
@@ -98,7 +92,7 @@ static void test_ingest__retired_stopped_and_destroyed_sessions_refuse(void **st
 static void test_ingest__a_draining_session_shows_retired_and_refuses(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_send(rig, "z", MK_PROMPT);
     rig_do(rig, "r", MK_OP_RETIRE);
     ingest(rig, "c", "i");
@@ -109,7 +103,7 @@ static void test_ingest__a_draining_session_shows_retired_and_refuses(void **sta
 static void test_ingest__without_an_input_it_is_refused(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_do(rig, "c", MK_OP_INGEST);
     assert_said(rig, "result c missing_field final\n");
     rig_free(rig);
@@ -118,7 +112,7 @@ static void test_ingest__without_an_input_it_is_refused(void **state)
 static void test_ingest__a_known_input_is_deduplicated_with_what_became_of_it(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_send(rig, "i", MK_PROMPT);
     ingest(rig, "1", "i");
     assert_said(rig, "result 1 ok outcome deduplicated phase staged existing i\n");
@@ -131,7 +125,7 @@ static void test_ingest__a_known_input_is_deduplicated_with_what_became_of_it(vo
 static void test_ingest__a_rejection_is_a_result_and_is_not_remembered(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     struct mk_input input = rig_input("i", MK_PROMPT);
     input.after = SPAN_LIT("first");
     size_t commits = rig->commits;
@@ -148,7 +142,7 @@ static void test_ingest__a_rejection_is_a_result_and_is_not_remembered(void **st
 static void test_ingest__it_is_validated_like_any_input(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     struct mk_input input = rig_input("i", MK_PROMPT);
     input.durability = MK_DERIVED;
     ingest_input(rig, "c", input);
@@ -161,7 +155,7 @@ static void test_ingest__it_is_validated_like_any_input(void **state)
 static void test_ingest__a_repeat_answers_the_first_result_and_another_input_conflicts(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     ingest(rig, "c", "i");
     rig_succeed(rig, "1");
     ingest(rig, "c", "i");
@@ -179,7 +173,7 @@ static void test_ingest__a_repeat_answers_the_first_result_and_another_input_con
 static void test_ingest__it_survives_its_node(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     ingest(rig, "c", "i");
     rig_crash(rig);
     assert_said(rig, "start i #2\n");

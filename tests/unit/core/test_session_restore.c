@@ -469,9 +469,46 @@ static void test_restore__silent_intents_are_not_durable(void **state)
     rig_free(rig);
 }
 
+/* D18: the run that the stop waited for ended with its node. */
+static void test_restore__a_stop_behind_a_run_that_died_with_its_node_completes_over_retired_too(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    struct mk_input ephemeral = rig_input("e", MK_PROMPT);
+    ephemeral.durability = MK_EPHEMERAL;
+    rig_admit(rig, ephemeral);
+    assert_said(rig, "start e #1\n");
+    rig_send(rig, "y", MK_PROMPT);
+    rig_do(rig, "r", MK_OP_RETIRE);
+    rig_do(rig, "s", MK_OP_STOP);
+    assert_said(rig, "result s ok deferred true");
+    take_over(rig);
+    assert_said(rig, "completion y runtime_terminated runtime stopped >c1\n");
+    assert_unsaid(rig, "start");
+    assert_string_equal(rig_phase(rig), "retired");
+    assert_int_equal(rig->row_count, 0);
+    take_over(rig); /* once */
+    assert_unsaid(rig, "stop_executor");
+    rig_free(rig);
+}
+
+static void test_restore__a_run_record_that_names_an_input_twice_runs_it_once(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    rig_do(rig, "i", MK_OP_INTERRUPT); /* the next owner ends the run, input by input */
+    rig->run.inputs[rig->run.input_count++] = rig->run.inputs[0];
+    take_over(rig);
+    assert_said(rig, "completion a cancelled");
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_restore__a_stop_behind_a_run_that_died_with_its_node_completes_over_retired_too),
+        cmocka_unit_test(test_restore__a_run_record_that_names_an_input_twice_runs_it_once),
         cmocka_unit_test(test_restore__a_name_that_was_only_remembered_is_a_fresh_session),
         cmocka_unit_test(test_restore__registered_and_unbound_stays_so),
         cmocka_unit_test(test_restore__a_bound_session_keeps_its_epoch_under_the_next_generation),

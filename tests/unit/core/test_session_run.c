@@ -442,9 +442,31 @@ static void test_run__event_numbers_go_on_after_a_crash(void **state)
     rig_free(rig);
 }
 
+/* P8: who waits behind the backoff of another does so while that other is there. */
+static void test_run__a_backoff_ends_with_the_last_input_that_it_was_for(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new();
+    rig_send(rig, "a", MK_PROMPT);
+    rig_send(rig, "b", MK_PROMPT);
+    rig_fail(rig);
+    assert_unsaid(rig, "start");
+    struct mk_command withdraw = rig_command("x", MK_OP_WITHDRAW);
+    withdraw.args.id = SPAN_LIT("a");
+    rig_order(rig, withdraw);
+    assert_said(rig, "start b #1\n");
+    rig_fail(rig);
+    rig_do(rig, "s", MK_OP_STOP);
+    rig_do(rig, "g", MK_OP_REGISTER);
+    rig_send(rig, "c", MK_PROMPT);
+    assert_said(rig, "start c #1\n");
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run__a_backoff_ends_with_the_last_input_that_it_was_for),
         cmocka_unit_test(test_run__the_first_input_registers_binds_attaches_and_starts_in_one_commit),
         cmocka_unit_test(test_run__the_end_of_a_run_and_the_start_of_the_next_are_one_commit),
         cmocka_unit_test(test_run__every_input_gets_its_own_result_or_all_get_the_one),

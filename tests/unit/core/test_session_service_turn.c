@@ -16,16 +16,9 @@ static void end(struct rig *rig, const char *id, const char *run)
     rig_order(rig, command);
 }
 
-static struct rig *attached(void)
-{
-    struct rig *rig = rig_new();
-    rig_do(rig, "attach", MK_OP_ATTACH);
-    return rig;
-}
-
 static struct rig *in_turn(void)
 {
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     start(rig, "start", "turn", 0);
     assert_said(rig, "result start ok run turn timeout_ms 60000 phase running\n");
     assert_int_equal(session_due_ms(rig->session, rig->ctx.now_ms, rig->ctx.store_ms), rig->ctx.now_ms + 60000);
@@ -106,13 +99,13 @@ static void test_service__an_idle_session_must_be_bound_and_others_refuse(void *
     assert_said(rig, "phase running\n");
     rig_free(rig);
     for (size_t i = 0; i < 2; i++) {
-        rig = attached();
+        rig = rig_attached();
         rig_do(rig, "o", over[i]);
         start(rig, "1", "turn", 0);
         assert_said(rig, "result 1 not_ready ");
         rig_free(rig);
     }
-    rig = attached();
+    rig = rig_attached();
     rig_do(rig, "d", MK_OP_DESTROY);
     start(rig, "1", "turn", 0);
     assert_said(rig, "result 1 destroyed final\n");
@@ -122,7 +115,7 @@ static void test_service__an_idle_session_must_be_bound_and_others_refuse(void *
 static void test_service__its_bound_in_time_has_a_limit_of_its_own(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     start(rig, "1", "turn", SERVICE_MS_MAX + 1);
     assert_said(rig, "result 1 invalid_field final\n");
     start(rig, "2", "", 0);

@@ -1,13 +1,6 @@
 /* Why a session does not go on. */
 #include "tests/unit/core/rig.h"
 
-static struct rig *attached(void)
-{
-    struct rig *rig = rig_new();
-    rig_do(rig, "attach", MK_OP_ATTACH);
-    return rig;
-}
-
 static void pass(struct rig *rig, uint64_t ms)
 {
     rig->ctx.now_ms += ms;
@@ -32,7 +25,7 @@ static void test_why__nobody_is_not_found_and_an_idle_session_waits_for_nothing(
     rig_do(rig, "w", MK_OP_WHY);
     assert_said(rig, "result w not_found\n");
     rig_free(rig);
-    rig = attached();
+    rig = rig_attached();
     rig->ctx.owned_since_ms = rig->ctx.store_ms - 9;
     rig_do(rig, "w", MK_OP_WHY);
     assert_said(rig, "result w ok phase attached registration active attached true executor nil waits_for nothing ");
@@ -43,7 +36,7 @@ static void test_why__nobody_is_not_found_and_an_idle_session_waits_for_nothing(
 static void test_why__a_run_is_waited_for_since_it_began(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     pass(rig, 5);
     rig_send(rig, "i", MK_PROMPT);
     pass(rig, 30);
@@ -60,7 +53,7 @@ static void test_why__a_run_is_waited_for_since_it_began(void **state)
 static void test_why__a_failure_is_told_with_the_time_of_the_next_attempt(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_send(rig, "i", MK_PROMPT);
     pass(rig, 10);
     rig_fail(rig);
@@ -86,7 +79,7 @@ static void test_why__a_long_message_is_cut_between_characters(void **state)
     (void)state;
     for (size_t at = 0; at + 3 <= sizeof text; at += 3)
         memcpy(text + at, "\xe2\x82\xac", 3);
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_send(rig, "i", MK_PROMPT);
     rig_finish(
         rig, (struct run_done){.end = RUN_FAILED, .cause = CAUSE_RUNTIME_APPLY, .message = span_bytes(text + 1, 200)});
@@ -104,7 +97,7 @@ static void test_why__inputs_wait_for_an_executor_or_a_wake(void **state)
     pass(rig, 3);
     waits(rig, "executor since_ms 5000000 for_ms 3 ");
     rig_free(rig);
-    rig = attached();
+    rig = rig_attached();
     struct mk_input input = rig_input("i", MK_PROMPT);
     input.wake = false;
     rig_admit(rig, input);
@@ -117,7 +110,7 @@ static void test_why__inputs_wait_for_an_executor_or_a_wake(void **state)
 static void test_why__an_unregister_and_a_stop_wait_for_the_run(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig_send(rig, "i", MK_PROMPT);
     rig_do(rig, "s", MK_OP_STOP);
     waits(rig, "stop since_ms ");
@@ -130,7 +123,7 @@ static void test_why__an_unregister_and_a_stop_wait_for_the_run(void **state)
 static void test_why__a_service_turn_is_told_with_its_end(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     struct mk_command command = rig_command("t", MK_OP_START_CONVERSATION_RUN);
     command.args.run = SPAN_LIT("turn");
     command.args.timeout_ms = 700;
@@ -147,7 +140,7 @@ static void test_why__a_service_turn_is_told_with_its_end(void **state)
 static void test_why__what_a_partition_on_its_way_holds_back_is_said(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     rig->ctx.hold_runs = true;
     rig_send(rig, "i", MK_PROMPT);
     waits(rig, "handover ");
@@ -157,7 +150,7 @@ static void test_why__what_a_partition_on_its_way_holds_back_is_said(void **stat
 static void test_why__after_a_take_over_the_time_is_a_lower_bound(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     pass(rig, 1);
     rig_send(rig, "i", MK_PROMPT);
     waits(rig, "run since_ms 5000001 for_ms 0 since_exact true ");
@@ -174,7 +167,7 @@ static void test_why__after_a_take_over_the_time_is_a_lower_bound(void **state)
 static void test_why__what_begins_in_the_same_stage_begins_now(void **state)
 {
     (void)state;
-    struct rig *rig = attached();
+    struct rig *rig = rig_attached();
     pass(rig, 8);
     struct mk_input input = rig_input("i", MK_PROMPT);
     struct mk_command command = rig_command("w", MK_OP_WHY);
