@@ -69,8 +69,7 @@ void cli_print_answer(const struct cli *cli, const struct mk_answer *answer, enu
 void cli_clean(json_t *value);
 
 /* A value as one line of JSON for people, as clean as that (JSON itself escapes only some of it). flags: JSON_COMPACT,
- * or 0: with blanks. The caller frees it;
- * NULL: no memory, or no value. */
+ * or 0: with blanks. The caller frees it; NULL: no memory, or no value. */
 char *cli_dump(const json_t *value, size_t flags);
 
 /* "data" as compact JSON, or its keys one a line; cleans it. */

@@ -216,9 +216,9 @@ static enum mk_client_error check_order(struct mk_client *client, const struct m
     if (order->node && strcmp(order->node, "*") != 0 &&
         (!session_id_valid(span_of(order->node)) || strlen(order->node) > MESSAGE_ID_BYTES_MAX))
         return invalid(client, "node", order->node, "a node's id, or * for every node");
-    enum mk_client_error error = check_op(client, order);
+    enum mk_client_error error = check_args(client, order);
     if (!error)
-        error = check_args(client, order);
+        error = check_op(client, order);
     return error ? error : client__check_size(client, "input", order->input.bytes);
 }
 

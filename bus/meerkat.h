@@ -142,7 +142,8 @@ struct mk_order {
     void *user;
 };
 
-/* errors  INVALID, TOO_LARGE, FULL, NO_MEMORY */
+/* Queues a command, as mk_client_send an input. No key but `intents` comes twice.
+ *   errors  INVALID, TOO_LARGE, FULL, NO_MEMORY */
 enum mk_client_error mk_client_order(struct mk_client *client, const struct mk_order *order);
 
 /* --- dead letters --- */

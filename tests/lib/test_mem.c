@@ -1,3 +1,4 @@
+/* A heap that a test can make fail (t.h). */
 #include "tests/lib/t.h"
 
 #include <stdlib.h>

@@ -3,30 +3,7 @@
 #include <stdlib.h>
 
 #include "node/core/crc16.h"
-#include "tests/sim/invariants.h"
-#include "tests/sim/sim.h"
-
-#define ONE SPAN_LIT("\x01") /* msgpack 1 */
-
-static bool accepted_or_closed(const struct item *item)
-{
-    return sim_item_accepted(item) || sim_item_closed(item);
-}
-
-static void await(struct sim *s, const struct item *item, bool (*done)(const struct item *item))
-{
-    uint64_t end_us = s->now_us + 30 * SECOND;
-    while (!done(item) && !sim_is_broken(s) && s->now_us < end_us)
-        sim_run_for(s, 5 * MILLISECOND);
-    if (!done(item))
-        sim_broken(s, "scenario", "%.*s got no answer in 30 s", SPAN_ARGS(sim_item_id(item)));
-}
-
-static void expect_count(struct sim *s, const char *what, uint64_t is, uint64_t wanted)
-{
-    if (!sim_is_broken(s) && is != wanted)
-        sim_broken(s, "scenario", "%s: %llu, not %llu", what, (unsigned long long)is, (unsigned long long)wanted);
-}
+#include "tests/sim/story.h"
 
 /* Whether the store remembers the input of the first counter. */
 static uint64_t remembered(struct sim *s, const struct item *item)
@@ -40,14 +17,13 @@ static uint64_t remembered(struct sim *s, const struct item *item)
 static void an_input_is_answered_once_stored_and_completed_once_run(struct sim *s)
 {
     struct item *item = sim_send(s, "counter-0", ONE);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
+    story_await_as(s, item, "completed");
     sim_expect(s, "c1 > sends c1-1");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "c1-1 of counter-0 is accepted");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "c1-1 is completed");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 1);
 }
 
 static void a_commit_whose_reply_is_lost_is_sent_again_and_answered_once(struct sim *s)
@@ -55,15 +31,14 @@ static void a_commit_whose_reply_is_lost_is_sent_again_and_answered_once(struct 
     sim_run_for(s, SECOND);
     sim_fail_call(s, FAULT_STORE_LOST_AFTER, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
+    story_await_as(s, item, "completed");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "store connection ended, 1 in flight");
     sim_expect(s, "store connected");
     sim_expect(s, "store > commit of n1");
     sim_expect(s, "c1-1 of counter-0 is accepted");
     sim_expect_none(s, "c1-1 of counter-0 is accepted");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 1);
 }
 
 static void a_commit_that_was_lost_before_its_execution_is_sent_again(struct sim *s)
@@ -71,9 +46,8 @@ static void a_commit_that_was_lost_before_its_execution_is_sent_again(struct sim
     sim_run_for(s, SECOND);
     sim_fail_call(s, FAULT_STORE_LOST_BEFORE, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
-    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+    story_await_as(s, item, "completed");
+    story_expect(s, "runs", checks_starts(s, "counter-0"), 1);
 }
 
 static void a_script_that_died_half_way_is_repeated(struct sim *s)
@@ -81,8 +55,7 @@ static void a_script_that_died_half_way_is_repeated(struct sim *s)
     sim_run_for(s, SECOND);
     sim_fail_call(s, FAULT_STORE_DIES, SCRIPT_COMMIT, 0, 1);
     struct item *item = sim_send(s, "counter-0", ONE);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
+    story_await_as(s, item, "completed");
     sim_expect(s, "died half-way");
     sim_expect(s, "store > commit of n1");
 }
@@ -97,9 +70,9 @@ static void while_the_store_is_dead_nothing_is_acknowledged(struct sim *s)
     sim_expect(s, "store > down");
     uint64_t accepted = s->totals.accepted;
     sim_run_for(s, 4 * SECOND);
-    expect_count(s, "accepted while the store is dead", s->totals.accepted - accepted, 0);
+    story_expect(s, "accepted while the store is dead", s->totals.accepted - accepted, 0);
     for (size_t i = 0; i < 8; i++)
-        await(s, items[i], sim_item_closed);
+        story_await(s, items[i]);
     for (size_t i = 0; i < 8; i++)
         story_expect_answer(s, items[i], "completed");
 }
@@ -113,11 +86,11 @@ static void the_tail_that_was_stored_and_not_published_is_published_by_the_next_
         ;
     sim_node_crash(s, 0); /* stored, not published */
     sim_expect(s, "n1 > crashed");
-    await(s, item, sim_item_closed);
+    story_await(s, item);
     sim_expect(s, "n1 > starts, life 2");
     sim_expect(s, "counter-0: c1-1 is completed");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
-    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 1);
+    story_expect(s, "runs", checks_starts(s, "counter-0"), 1);
     sim_run_for(s, SECOND);
     checks_end(s);
 }
@@ -131,26 +104,24 @@ static void a_crash_before_the_executor_starts_leaves_the_same_run_to_the_next_l
     while (!sim_is_broken(s) && s->totals.commits == commits && sim_step(s))
         ;
     sim_node_crash(s, 0);
-    expect_count(s, "runs of the first life", checks_starts(s, "counter-0"), 0);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
-    expect_count(s, "runs", checks_starts(s, "counter-0"), 1);
+    story_expect(s, "runs of the first life", checks_starts(s, "counter-0"), 0);
+    story_await_as(s, item, "completed");
+    story_expect(s, "runs", checks_starts(s, "counter-0"), 1);
 }
 
 static void a_run_that_died_with_its_node_runs_again_and_counts_once(struct sim *s)
 {
     sim_run_for(s, SECOND);
     struct item *item = sim_send(s, "sleep-2", SPAN_LIT("\xcd\x01\xf4")); /* 500 ms */
-    await(s, item, accepted_or_closed);
+    story_await_said(s, "is accepted");
     sim_run_for(s, 100 * MILLISECOND);
     sim_node_crash(s, 0);
-    await(s, item, sim_item_closed);
-    story_expect_answer(s, item, "completed");
+    story_await_as(s, item, "completed");
     sim_expect(s, "attempt 1");
     sim_expect(s, "n1 > crashed");
     sim_expect(s, "attempt 2");
-    expect_count(s, "runs", checks_starts(s, "sleep-2"), 2);
-    expect_count(s, "completions", checks_completions(s, "sleep-2"), 1);
+    story_expect(s, "runs", checks_starts(s, "sleep-2"), 2);
+    story_expect(s, "completions", checks_completions(s, "sleep-2"), 1);
 }
 
 static void two_inputs_with_one_key_are_one(struct sim *s)
@@ -167,11 +138,11 @@ static void two_inputs_with_one_key_are_one(struct sim *s)
         .operator_eligible = true,
     };
     struct item *first = sim_send_input(s, &input), *second = sim_send_input(s, &input);
-    await(s, first, sim_item_closed);
-    await(s, second, sim_item_closed);
+    story_await(s, first);
+    story_await(s, second);
     sim_expect(s, "is accepted");
     sim_expect(s, "is deduplicated");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 1);
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 1);
 }
 
 static void behind_a_failed_run_nothing_waits_for_a_wake(struct sim *s)
@@ -181,8 +152,8 @@ static void behind_a_failed_run_nothing_waits_for_a_wake(struct sim *s)
                                 SPAN_LIT("\x81\xa3"
                                          "die\xc3"));
     struct item *good = sim_send(s, "fail-3", ONE);
-    await(s, bad, sim_item_closed);
-    await(s, good, sim_item_closed);
+    story_await(s, bad);
+    story_await(s, good);
     story_expect_answer(s, bad, "abandoned_with_error");
     story_expect_answer(s, good, "completed");
 }
@@ -190,29 +161,27 @@ static void behind_a_failed_run_nothing_waits_for_a_wake(struct sim *s)
 static void a_node_paused_beyond_its_lease_leaves_one_history(struct sim *s)
 {
     struct item *first = sim_send(s, "counter-0", ONE);
-    await(s, first, sim_item_closed);
+    story_await(s, first);
     sim_node_pause(s, 0, 3 * SECOND);
     struct item *second = sim_send(s, "counter-0", ONE);
-    await(s, second, sim_item_closed);
-    story_expect_answer(s, second, "completed");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 2);
+    story_await_as(s, second, "completed");
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 2);
 }
 
 static void what_is_older_than_its_retention_is_forgotten_and_the_rest_stays(struct sim *s)
 {
     struct item *old = sim_send(s, "counter-0", ONE);
-    await(s, old, sim_item_closed);
+    story_await(s, old);
     sim_run_for(s, 10 * 60 * SECOND);
     struct item *young = sim_send(s, "counter-0", ONE);
-    await(s, young, sim_item_closed);
-    expect_count(s, "remembered after 10 minutes", remembered(s, old) + remembered(s, young), 2);
+    story_await(s, young);
+    story_expect(s, "remembered after 10 minutes", remembered(s, old) + remembered(s, young), 2);
     sim_run_for(s, 8 * 60 * SECOND);
-    expect_count(s, "the old one is remembered after 18 minutes", remembered(s, old), 0);
-    expect_count(s, "the young one is remembered after 18 minutes", remembered(s, young), 1);
+    story_expect(s, "the old one is remembered after 18 minutes", remembered(s, old), 0);
+    story_expect(s, "the young one is remembered after 18 minutes", remembered(s, young), 1);
     struct item *next = sim_send(s, "counter-0", ONE);
-    await(s, next, sim_item_closed);
-    story_expect_answer(s, next, "completed");
-    expect_count(s, "completions", checks_completions(s, "counter-0"), 3);
+    story_await_as(s, next, "completed");
+    story_expect(s, "completions", checks_completions(s, "counter-0"), 3);
 }
 
 static uint64_t done_once(struct sim *s, const struct item *item)
@@ -225,18 +194,18 @@ static uint64_t done_once(struct sim *s, const struct item *item)
 static void results_of_commands_are_forgotten_under_the_same_rule(struct sim *s)
 {
     uint32_t partition = partition_of(SPAN_LIT("counter-0"), s->config.partitions);
-    await(s, sim_command(s, "counter-0", MK_OP_REGISTER), sim_item_closed);
+    story_await(s, sim_command(s, "counter-0", MK_OP_REGISTER));
     struct item *old = sim_command(s, "counter-0", MK_OP_WAKE);
-    await(s, old, sim_item_closed);
+    story_await(s, old);
     uint64_t first = sim_store_first_entry(s, partition);
     sim_run_for(s, 10 * 60 * SECOND);
     struct item *young = sim_command(s, "counter-0", MK_OP_WAKE);
-    await(s, young, sim_item_closed);
-    expect_count(s, "remembered after 10 minutes", done_once(s, old) + done_once(s, young), 2);
+    story_await(s, young);
+    story_expect(s, "remembered after 10 minutes", done_once(s, old) + done_once(s, young), 2);
     sim_run_for(s, 8 * 60 * SECOND);
-    expect_count(s, "the old one is remembered after 18 minutes", done_once(s, old), 0);
-    expect_count(s, "the young one is remembered after 18 minutes", done_once(s, young), 1);
-    await(s, sim_command(s, "counter-0", MK_OP_WAKE), sim_item_closed);
+    story_expect(s, "the old one is remembered after 18 minutes", done_once(s, old), 0);
+    story_expect(s, "the young one is remembered after 18 minutes", done_once(s, young), 1);
+    story_await(s, sim_command(s, "counter-0", MK_OP_WAKE));
     if (sim_store_first_entry(s, partition) <= first)
         sim_broken(s, "rule 8", "the outbox still has what is forgotten");
 }
