@@ -7,8 +7,9 @@
 
 #include "node/pool_impl.h"
 
-#define SILENCE_MS 500  /* between the end of a pipe and the end of the child */
-#define DRAIN_MS   1000 /* for what an ended child's pipes still hold, should somebody else keep them open */
+#define SILENCE_MS    500   /* between the end of a pipe and the end of the child */
+#define RUN_WORDS_MAX 65536 /* of one run: boundaries that come and go, inputs that are taken */
+#define DRAIN_MS      1000  /* for what an ended child's pipes still hold, should somebody else keep them open */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -213,7 +214,9 @@ static void word(struct child *child)
 {
     struct pooled_run *run = child->run;
     const struct run_answer *said = run->answer;
-    if (said->word == WORD_BOUNDARY && span_equal(said->about, id_span(&run->id)))
+    if (++run->words > RUN_WORDS_MAX)
+        child_condemn(child, FOR_NONSENSE, "said more than %d words in one run", RUN_WORDS_MAX);
+    else if (said->word == WORD_BOUNDARY && span_equal(said->about, id_span(&run->id)))
         pool_run_boundary(run, said->yes);
     else if (said->word == WORD_BOUNDARY)
         child_condemn(child, FOR_NONSENSE, "spoke of a boundary of another run than its own");

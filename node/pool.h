@@ -39,6 +39,7 @@ struct pooled_run {
     TAILQ_HEAD(pooled_offers, pooled_offer) offers; /* inputs that it was asked to take in */
     struct buf injected;                            /* those that it took, and that are not in `frame` */
     size_t injected_count, count_at;                /* all that it has; where `frame` counts them */
+    unsigned words;                                 /* that its child said */
     bool asked, asked_hard;                         /* to end */
     struct run_answer *answer;
     char *answer_bytes;

@@ -4,6 +4,7 @@
 
 where FILE gets a line for each process that there ever was (its pid), so that a test can see that none remains. An input's body
 is {"do": NAME, ...}: the functions below."""
+import itertools
 import os
 import select
 import signal
@@ -226,6 +227,12 @@ def do_invent(_run, _body):
 def do_stray(_run, _body):
     answer(boundary="not mine", live=True)
     forever()
+
+
+def do_babble(run, _body):
+    """Its boundary comes and goes without end."""
+    for live in itertools.cycle((True, False)):
+        answer(boundary=run["run"], live=live)
 
 
 def do_large(_run, body):

@@ -118,6 +118,8 @@ def test_words_of_nothing_cost_the_child():
         pool.works()
         pool.error("s2", "stray", "executor_failed", "another run than its own")
         pool.works()
+        pool.error("s3", "babble", "executor_failed", "more than 65536 words")
+        pool.works()
         pool.end()
 
 
