@@ -10,11 +10,16 @@ struct pooled_offer {
     struct buf packed;
 };
 
+static void offer_free(struct pooled_offer *offer)
+{
+    buf_fini(&offer->packed);
+    free(offer);
+}
+
 static void drop(struct pooled_run *run, struct pooled_offer *offer)
 {
     TAILQ_REMOVE(&run->offers, offer, next);
-    buf_fini(&offer->packed);
-    free(offer);
+    offer_free(offer);
 }
 
 static void answer(struct pooled_run *run, const struct mk_id *input, bool ok)
@@ -43,8 +48,7 @@ static struct pooled_offer *offer_new(const struct run_input *input)
     run_input_pack(&offer->packed, input);
     if (!offer->packed.failed)
         return offer;
-    buf_fini(&offer->packed);
-    free(offer);
+    offer_free(offer);
     return NULL;
 }
 
@@ -85,8 +89,11 @@ bool pool_run_injected(struct pooled_run *run, struct span input, bool ok)
 
 void pool_run_drop_offers(struct pooled_run *run)
 {
-    while (!TAILQ_EMPTY(&run->offers))
-        drop(run, TAILQ_FIRST(&run->offers));
+    for (struct pooled_offer *offer = TAILQ_FIRST(&run->offers), *next; offer; offer = next) {
+        next = TAILQ_NEXT(offer, next);
+        offer_free(offer);
+    }
+    TAILQ_INIT(&run->offers);
 }
 
 /* Its child is gone, and with it what was not answered. */

@@ -419,6 +419,24 @@ static void heartbeat(struct node *node, const struct node_event *event)
         handover_event(node, event);
 }
 
+static void command(struct node *node, const struct node_event *event)
+{
+    if (span_given(event->as.message.command->session))
+        message(node, event);
+    else
+        node_query(node, event->as.message.command);
+}
+
+static void executor_event(struct node *node, const struct node_event *event)
+{
+    if (event->type == EV_RUN_DONE)
+        run_done(node, event);
+    else if (event->type == EV_BOUNDARY)
+        boundary(node, event);
+    else
+        injected(node, event);
+}
+
 static void dispatch(struct node *node, const struct node_event *event)
 {
     switch (event->type) {
@@ -429,10 +447,7 @@ static void dispatch(struct node *node, const struct node_event *event)
         message(node, event);
         break;
     case EV_COMMAND:
-        if (span_given(event->as.message.command->session))
-            message(node, event);
-        else
-            node_query(node, event->as.message.command);
+        command(node, event);
         break;
     case EV_HEARTBEAT:
         heartbeat(node, event);
@@ -445,13 +460,9 @@ static void dispatch(struct node *node, const struct node_event *event)
         leases_store_up(node);
         break;
     case EV_RUN_DONE:
-        run_done(node, event);
-        break;
     case EV_BOUNDARY:
-        boundary(node, event);
-        break;
     case EV_INJECTED:
-        injected(node, event);
+        executor_event(node, event);
         break;
     case EV_TICK:
         tick(node);
