@@ -72,6 +72,13 @@ void cli_clean(json_t *value);
  * or 0: with blanks. The caller frees it; NULL: no memory, or no value. */
 char *cli_dump(const json_t *value, size_t flags);
 
+/* A key of an answer; one that is absent, or of another type, reads as no text ("", or `otherwise`, also for an empty
+ * one) and as 0. cli_count: what cannot be negative. Texts belong to the object. */
+const char *cli_text(const json_t *object, const char *key);
+const char *cli_text_or(const json_t *object, const char *key, const char *otherwise);
+long long cli_number(const json_t *object, const char *key);
+uint64_t cli_count(const json_t *object, const char *key);
+
 /* "data" as compact JSON, or its keys one a line; cleans it. */
 void cli_print_value(const struct cli *cli, json_t *value);
 

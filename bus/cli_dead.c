@@ -129,25 +129,13 @@ static enum cli_exit ask_every_node(struct dead *dead)
 
 /* --- showing --- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static const char *text_or_dash(const json_t *object, const char *key)
-{
-    const char *text = text_of(object, key);
-    return *text ? text : "-";
-}
-
 static void on_outcome(void *user, const struct mk_answer *answer)
 {
     struct row *row = user;
     json_t *data = answer->end == MK_END_DONE ? json_of_value(answer->result) : NULL;
-    const char *state = text_of(data, "state");
+    const char *state = cli_text(data, "state");
     if (strcmp(state, "committed") == 0)
-        state = text_of(data, "outcome");
+        state = cli_text(data, "outcome");
     if (*state && strcmp(state, "never_seen") != 0 && strcmp(state, "unknown") != 0)
         snprintf(row->redriven, sizeof row->redriven, "%.64s %.24s", row->letter.redriven_id, state);
     json_decref(data);
@@ -241,9 +229,9 @@ static void print_row(const struct row *row)
     if (!row->sound)
         print_unread(object);
     else
-        printf("%-20s %-24s %-16s %-22s %-18s %-20s %s\n", text_of(object, "session"), text_of(object, "id"),
-               text_of(object, "kind"), text_of(object, "reason"), text_or_dash(object, "error"), when,
-               text_or_dash(object, "redriven"));
+        printf("%-20s %-24s %-16s %-22s %-18s %-20s %s\n", cli_text(object, "session"), cli_text(object, "id"),
+               cli_text(object, "kind"), cli_text(object, "reason"), cli_text_or(object, "error", "-"), when,
+               cli_text_or(object, "redriven", "-"));
     json_decref(object);
 }
 

@@ -18,11 +18,6 @@ struct drain {
     bool ended, progress;
 };
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 static const char *successor_of(const json_t *moved)
 {
     const char *text = json_string_value(json_object_get(moved, "successor"));
@@ -60,7 +55,7 @@ static enum cli_exit judge(const struct drain *drain, const json_t *receipt)
 {
     size_t somebody, nobody;
     count_moved(receipt, &somebody, &nobody);
-    if (number_of(receipt, "refused") > 0)
+    if (cli_number(receipt, "refused") > 0)
         return CLI_NEGATIVE;
     return nobody && (somebody || another_works(drain)) ? CLI_NEGATIVE : CLI_DONE;
 }
@@ -77,9 +72,9 @@ static void print_successor(const json_t *all, size_t at)
         if (i < at)
             return; /* it was said */
         partitions++;
-        sessions += number_of(moved, "sessions");
-        refused += number_of(moved, "refused");
-        slowest = number_of(moved, "ms") > slowest ? number_of(moved, "ms") : slowest;
+        sessions += cli_number(moved, "sessions");
+        refused += cli_number(moved, "refused");
+        slowest = cli_number(moved, "ms") > slowest ? cli_number(moved, "ms") : slowest;
     }
     printf("%-24s %10lld %9lld %8lld %10lld\n", *successor ? successor : "(nobody)", partitions, sessions, refused,
            slowest);
@@ -94,7 +89,7 @@ static void print_receipt(const struct drain *drain, const json_t *receipt, enum
     count_moved(receipt, &somebody, &nobody);
     printf("%s%-16s%s %s\n", cli_bold(cli), "node", cli_plain(cli), drain->node);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        printf("%s%-16s%s %lld\n", cli_bold(cli), keys[i], cli_plain(cli), number_of(receipt, keys[i]));
+        printf("%s%-16s%s %lld\n", cli_bold(cli), keys[i], cli_plain(cli), cli_number(receipt, keys[i]));
     if (json_array_size(all))
         printf("\n%s%-24s %10s %9s %8s %10s%s\n", cli_bold(cli), "SUCCESSOR", "PARTITIONS", "SESSIONS", "REFUSED",
                "SLOWEST MS", cli_plain(cli));

@@ -202,3 +202,27 @@ void cli_print_answer(const struct cli *cli, const struct mk_answer *answer, enu
                  answer->advice, answer->id);
     fflush(stdout);
 }
+
+/* --- reading answers --- */
+
+const char *cli_text_or(const json_t *object, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text && *text ? text : otherwise;
+}
+
+const char *cli_text(const json_t *object, const char *key)
+{
+    return cli_text_or(object, key, "");
+}
+
+long long cli_number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+uint64_t cli_count(const json_t *object, const char *key)
+{
+    long long number = cli_number(object, key);
+    return number > 0 ? (uint64_t)number : 0;
+}

@@ -12,23 +12,12 @@ struct listing {
     enum cli_exit exit;
 };
 
-static const char *text_of(const json_t *object, const char *key, const char *otherwise)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text && *text ? text : otherwise;
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* Takes one node's answer. Every session is told who holds it. */
 static void take_sessions(struct listing *listing, const json_t *data)
 {
     size_t i;
     json_t *session;
-    const char *node = text_of(data, "node", "?");
+    const char *node = cli_text_or(data, "node", "?");
     const json_t *sessions = json_object_get(data, "sessions");
     json_int_t total = json_integer_value(json_object_get(data, "total"));
     json_array_foreach(sessions, i, session)
@@ -59,28 +48,28 @@ static void on_sessions(void *user, const struct mk_answer *answer)
 static void add_owner(const struct cli *cli, json_t *session)
 {
     struct mk_owner owner;
-    long long partition = number_of(session, "partition");
+    long long partition = cli_number(session, "partition");
     mk_client_owner(cli->client, partition < 0 || partition >= PARTITIONS_MAX ? PARTITIONS_MAX : (uint32_t)partition,
                     &owner);
     json_object_set_new(session, "owner", *owner.node ? json_string(owner.node) : json_null());
     json_object_set_new(session, "owner_fence", json_integer((json_int_t)owner.fence));
     if (*owner.successor)
         json_object_set_new(session, "successor", json_string(owner.successor));
-    if (!json_object_get(session, "fence") && strcmp(owner.node, text_of(session, "node", "")) == 0)
+    if (!json_object_get(session, "fence") && strcmp(owner.node, cli_text_or(session, "node", "")) == 0)
         json_object_set_new(session, "fence", json_integer((json_int_t)owner.fence));
 }
 
 static void print_session(const struct cli *cli, json_t *session)
 {
     cli_clean(session);
-    const char *node = text_of(session, "node", "?"), *owner = text_of(session, "owner", "nobody");
-    const char *successor = text_of(session, "successor", NULL);
+    const char *node = cli_text_or(session, "node", "?"), *owner = cli_text_or(session, "owner", "nobody");
+    const char *successor = cli_text_or(session, "successor", NULL);
     bool elsewhere = strcmp(node, owner) != 0;
-    printf("%-32s %-12s %-16s %9lld %18lld %8lld %8lld  %s", text_of(session, "session", "?"),
-           text_of(session, "phase", "?"), node, number_of(session, "partition"), number_of(session, "fence"),
-           number_of(session, "active_inputs"), number_of(session, "events"), text_of(session, "run", "-"));
+    printf("%-32s %-12s %-16s %9lld %18lld %8lld %8lld  %s", cli_text_or(session, "session", "?"),
+           cli_text_or(session, "phase", "?"), node, cli_number(session, "partition"), cli_number(session, "fence"),
+           cli_number(session, "active_inputs"), cli_number(session, "events"), cli_text_or(session, "run", "-"));
     if (elsewhere)
-        printf("  %sowner: %s, fence %lld%s", cli_red(cli), owner, number_of(session, "owner_fence"), cli_plain(cli));
+        printf("  %sowner: %s, fence %lld%s", cli_red(cli), owner, cli_number(session, "owner_fence"), cli_plain(cli));
     if (successor)
         printf("  on its way to %s", successor);
     putchar('\n');
@@ -89,8 +78,8 @@ static void print_session(const struct cli *cli, json_t *session)
 static int by_session(const void *a, const void *b)
 {
     json_t *const *one = a, *const *other = b;
-    int order = strcmp(text_of(*one, "session", ""), text_of(*other, "session", ""));
-    return order ? order : strcmp(text_of(*one, "node", ""), text_of(*other, "node", ""));
+    int order = strcmp(cli_text_or(*one, "session", ""), cli_text_or(*other, "session", ""));
+    return order ? order : strcmp(cli_text_or(*one, "node", ""), cli_text_or(*other, "node", ""));
 }
 
 /* Ordered by name, and then by the node that holds it: of two, one is wrong. */

@@ -95,20 +95,9 @@ void cli_suspect(struct members *members, struct cluster *out)
 
 /* --- for people --- */
 
-static const char *text_of(const json_t *what, const char *key)
-{
-    const char *text = json_string_value(json_object_get(what, key));
-    return text ? text : "";
-}
-
-static long long number_of(const json_t *what, const char *key)
-{
-    return json_integer_value(json_object_get(what, key));
-}
-
 static bool is_kind(const json_t *what, const char *kind)
 {
-    return strcmp(text_of(what, "kind"), kind) == 0;
+    return strcmp(cli_text(what, "kind"), kind) == 0;
 }
 
 /* One line for all partitions that this one other claims, at the first of them. */
@@ -116,10 +105,10 @@ static void print_lower(const struct member *member, size_t at)
 {
     const json_t *first = json_array_get(member->suspicions, at);
     size_t all = 0, shown = 0;
-    const char *other = text_of(first, "other");
+    const char *other = cli_text(first, "other");
     for (size_t i = 0; i < json_array_size(member->suspicions); i++) {
         const json_t *what = json_array_get(member->suspicions, i);
-        bool same = is_kind(what, "lower_fence") && strcmp(text_of(what, "other"), other) == 0;
+        bool same = is_kind(what, "lower_fence") && strcmp(cli_text(what, "other"), other) == 0;
         if (same && i < at)
             return; /* it was said */
         all += same;
@@ -128,10 +117,10 @@ static void print_lower(const struct member *member, size_t at)
            other);
     for (size_t i = at; i < json_array_size(member->suspicions) && shown < SHOWN_MAX; i++) {
         const json_t *what = json_array_get(member->suspicions, i);
-        if (!is_kind(what, "lower_fence") || strcmp(text_of(what, "other"), other) != 0)
+        if (!is_kind(what, "lower_fence") || strcmp(cli_text(what, "other"), other) != 0)
             continue;
-        printf("%s %lld (%lld, %s has %lld)", shown++ ? "," : "", number_of(what, "partition"),
-               number_of(what, "fence"), other, number_of(what, "other_fence"));
+        printf("%s %lld (%lld, %s has %lld)", shown++ ? "," : "", cli_number(what, "partition"),
+               cli_number(what, "fence"), other, cli_number(what, "other_fence"));
     }
     printf("%s\n", shown < all ? ", ..." : "");
 }
@@ -160,7 +149,7 @@ void cli_print_suspicions(const struct cli *cli, const struct member *member)
             print_suspended(member, what);
         else if (is_kind(what, "silent"))
             printf("%s has been silent for %lld ms: it died, is paused, or is cut off\n", member->id,
-                   number_of(what, "ms"));
+                   cli_number(what, "ms"));
         else
             printf("two programs call themselves %s\n", member->id);
     }

@@ -45,21 +45,9 @@ static struct place *place_of(struct watch *watch, const char *session)
     return place;
 }
 
-static const char *text_of(const json_t *message, const char *key)
-{
-    const char *text = json_string_value(json_object_get(message, key));
-    return text ? text : "";
-}
-
-static uint64_t number_of(const json_t *message, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(message, key));
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 static bool is_completion(const json_t *message)
 {
-    return strcmp(text_of(message, "t"), "completion") == 0;
+    return strcmp(cli_text(message, "t"), "completion") == 0;
 }
 
 static void show_gap(struct watch *watch, const struct place *place, uint64_t to, const char *why)
@@ -76,15 +64,15 @@ static void show_gap(struct watch *watch, const struct place *place, uint64_t to
 static void show_text(const struct watch *watch, const json_t *message)
 {
     bool completion = is_completion(message);
-    json_t *names = json_pack("{s:s, s:s, s:s}", "session", text_of(message, "session"), "name",
-                              text_of(message, completion ? "outcome" : "name"), "input",
-                              completion ? text_of(message, "input") : "");
+    json_t *names = json_pack("{s:s, s:s, s:s}", "session", cli_text(message, "session"), "name",
+                              cli_text(message, completion ? "outcome" : "name"), "input",
+                              completion ? cli_text(message, "input") : "");
     json_t *value = json_object_get(message, completion ? "result" : "data");
     char *text = cli_dump(value, JSON_COMPACT);
     cli_clean(names);
-    printf("%s %llu %s%s%s%s%s%s%s\n", text_of(names, "session"), (unsigned long long)number_of(message, "seq"),
-           cli_bold(watch->cli), text_of(names, "name"), cli_plain(watch->cli), completion ? " " : "",
-           text_of(names, "input"), text ? " " : "", text ? text : "");
+    printf("%s %llu %s%s%s%s%s%s%s\n", cli_text(names, "session"), (unsigned long long)cli_count(message, "seq"),
+           cli_bold(watch->cli), cli_text(names, "name"), cli_plain(watch->cli), completion ? " " : "",
+           cli_text(names, "input"), text ? " " : "", text ? text : "");
     json_decref(names);
     free(text);
     fflush(stdout);
@@ -107,8 +95,8 @@ static void replay(struct watch *watch, struct place *place);
 /* One event, live or replayed. */
 static void take(struct watch *watch, json_t *message, bool live)
 {
-    uint64_t seq = number_of(message, "seq");
-    struct place *place = place_of(watch, text_of(message, "session"));
+    uint64_t seq = cli_count(message, "seq");
+    struct place *place = place_of(watch, cli_text(message, "session"));
     if (!place || !seq)
         return;
     place->highest = seq > place->highest ? seq : place->highest;
@@ -161,8 +149,8 @@ static void on_replay(void *user, const struct mk_answer *answer)
     uint64_t before = place->next;
     json_t *data = json_of_value(answer->result);
     take_items(watch, data);
-    if (number_of(data, "head") > place->highest)
-        place->highest = number_of(data, "head");
+    if (cli_count(data, "head") > place->highest)
+        place->highest = cli_count(data, "head");
     json_decref(data);
     if (place->next == before && place->highest >= place->next) { /* what is missing is gone */
         show_gap(watch, place, place->highest, "are no longer retained");
@@ -193,7 +181,7 @@ static void on_event(void *user, const struct mk_event *event)
 {
     struct watch *watch = user;
     json_t *message = json_of_value(event->message);
-    if (message && !(watch->session && strcmp(text_of(message, "session"), watch->session) != 0))
+    if (message && !(watch->session && strcmp(cli_text(message, "session"), watch->session) != 0))
         take(watch, message, true);
     json_decref(message);
 }

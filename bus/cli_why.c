@@ -15,18 +15,6 @@ struct why {
 
 /* --- words --- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static uint64_t number_of(const json_t *object, const char *key)
-{
-    json_int_t number = json_integer_value(json_object_get(object, key));
-    return number > 0 ? (uint64_t)number : 0;
-}
-
 /* "0.4 s", "12.3 s", "4 min 10 s", "3 h 2 min", "2 d 1 h" */
 static const char *span_text(char out[SPAN_TEXT_BYTES], uint64_t ms)
 {
@@ -78,14 +66,14 @@ static void print_wait(const struct cli *cli, const json_t *data)
     const json_t *run = json_object_get(data, "run");
     const char *least = json_is_true(json_object_get(data, "since_exact")) ? "" : "at least ";
     label(cli, "waits for");
-    printf("%s", wait_text(text_of(data, "waits_for")));
-    if (json_is_object(run) && number_of(run, "attempt"))
-        printf(" %s, attempt %llu%s", text_of(run, "id"), (unsigned long long)number_of(run, "attempt"),
+    printf("%s", wait_text(cli_text(data, "waits_for")));
+    if (json_is_object(run) && cli_count(run, "attempt"))
+        printf(" %s, attempt %llu%s", cli_text(run, "id"), (unsigned long long)cli_count(run, "attempt"),
                json_is_true(json_object_get(run, "cancelled")) ? ", asked to end" : "");
     else if (json_is_object(run))
-        printf(", run %s", text_of(run, "id"));
-    printf(", for %s%s", least, span_text(text, number_of(data, "for_ms")));
-    uint64_t now_ms = number_of(data, "since_ms") + number_of(data, "for_ms"), until_ms = number_of(data, "until_ms");
+        printf(", run %s", cli_text(run, "id"));
+    printf(", for %s%s", least, span_text(text, cli_count(data, "for_ms")));
+    uint64_t now_ms = cli_count(data, "since_ms") + cli_count(data, "for_ms"), until_ms = cli_count(data, "until_ms");
     if (until_ms)
         printf(", ends in %s", span_text(text, until_ms > now_ms ? until_ms - now_ms : 0));
     printf("\n");
@@ -99,30 +87,30 @@ static void print_failure(const struct cli *cli, const json_t *failure)
         printf("none\n");
         return;
     }
-    printf("%s%s%s: %s (run %s, %s ago; %s)\n", cli_red(cli), text_of(failure, "error"), cli_plain(cli),
-           text_of(failure, "message"), text_of(failure, "run"), span_text(text, number_of(failure, "ago_ms")),
+    printf("%s%s%s: %s (run %s, %s ago; %s)\n", cli_red(cli), cli_text(failure, "error"), cli_plain(cli),
+           cli_text(failure, "message"), cli_text(failure, "run"), span_text(text, cli_count(failure, "ago_ms")),
            json_is_true(json_object_get(failure, "will_retry")) ? "to be tried again" : "given up");
 }
 
 static void print_why(const struct cli *cli, const json_t *data)
 {
     char text[SPAN_TEXT_BYTES];
-    const char *executor = text_of(data, "executor");
+    const char *executor = cli_text(data, "executor");
     label(cli, "phase");
-    printf("%s, registration %s, %s %s\n", text_of(data, "phase"), text_of(data, "registration"),
+    printf("%s, registration %s, %s %s\n", cli_text(data, "phase"), cli_text(data, "registration"),
            json_is_true(json_object_get(data, "attached")) ? "attached to executor" : "not attached to executor",
            *executor ? executor : "(the default one)");
     print_wait(cli, data);
     label(cli, "active inputs");
-    printf("%llu", (unsigned long long)number_of(data, "active"));
-    if (number_of(data, "active"))
-        printf(", the oldest %s, for %s", text_of(data, "oldest"), span_text(text, number_of(data, "oldest_ms")));
+    printf("%llu", (unsigned long long)cli_count(data, "active"));
+    if (cli_count(data, "active"))
+        printf(", the oldest %s, for %s", cli_text(data, "oldest"), span_text(text, cli_count(data, "oldest_ms")));
     printf("\n");
     print_failure(cli, json_object_get(data, "last_failure"));
     label(cli, "owner");
-    printf("node %s, partition %llu, fence %llu, for %s\n", text_of(data, "node"),
-           (unsigned long long)number_of(data, "partition"), (unsigned long long)number_of(data, "fence"),
-           span_text(text, number_of(data, "owned_for_ms")));
+    printf("node %s, partition %llu, fence %llu, for %s\n", cli_text(data, "node"),
+           (unsigned long long)cli_count(data, "partition"), (unsigned long long)cli_count(data, "fence"),
+           span_text(text, cli_count(data, "owned_for_ms")));
 }
 
 /* --- it did not, or could not --- */
@@ -181,7 +169,7 @@ static void tell_refusal(const struct why *why, const struct mk_answer *answer)
     json_t *why_not =
         json_pack("{s:o?, s:o?}", "reason", json_of_text(answer->reason), "detail", json_of_text(answer->detail));
     cli_clean(why_not);
-    printf("%s%s%s: %s\n", cli_red(cli), text_of(why_not, "reason"), cli_plain(cli), text_of(why_not, "detail"));
+    printf("%s%s%s: %s\n", cli_red(cli), cli_text(why_not, "reason"), cli_plain(cli), cli_text(why_not, "detail"));
     json_decref(why_not);
     if (is(answer->reason, "quarantined") || is(answer->reason, "unsupported_version"))
         printf("%-16s its node refuses everything for it and writes nothing of it, so that nothing is lost\n", "");

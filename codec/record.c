@@ -1,27 +1,19 @@
 #include "codec/record.h"
 
-#include "codec/fields.h"
+#include "codec/field_table.h"
 #include "codec/message.h"
 #include "codec/pack.h"
 #include "node/core/crc16.h"
 
 #include <stdio.h>
 
-#define AT(type, member) offsetof(struct type, member)
-#define COUNT(table)     (sizeof(table) / sizeof *(table))
 #define RECORD_BYTES_MAX FRAME_BYTES_MAX
 
 /* clang-format off */
-#define U64(text, at)               {.key = text, .type = FIELD_U64, .offset = at}
 #define NEED_U64(text, at)          {.key = text, .type = FIELD_U64, .offset = at, .required = true}
-#define BOOL(text, at)              {.key = text, .type = FIELD_BOOL, .offset = at}
 #define ID(text, at)                {.key = text, .type = FIELD_ID, .offset = at}
 #define NAME(text, at)              {.key = text, .type = FIELD_TEXT, .offset = at, .most = MESSAGE_ID_BYTES_MAX}
-#define RAW(text, at)               {.key = text, .type = FIELD_RAW, .offset = at}
 #define BYTES(text, at)             {.key = text, .type = FIELD_BYTES, .offset = at, .most = RECORD_BYTES_MAX}
-#define ENUM(text, at, names, count) {.key = text, .type = FIELD_ENUM, .offset = at, .most = count, .name = names##_text}
-#define NEED_ENUM(text, at, names, count) \
-    {.key = text, .type = FIELD_ENUM, .offset = at, .most = count, .name = names##_text, .required = true}
 /* clang-format on */
 
 #define NAMED(names, type, function)                                                                                   \

@@ -166,7 +166,7 @@ bool session_attach(const struct turn_of *turn, struct span executor)
     return true;
 }
 
-bool session_bring_up(const struct turn_of *turn, struct span executor)
+bool session_register(const struct turn_of *turn)
 {
     struct session *session = turn->session;
     struct session_core *core = &session->core;
@@ -174,8 +174,19 @@ bool session_bring_up(const struct turn_of *turn, struct span executor)
         return false;
     if (!session_step(session, IN_REGISTER_SESSION, NULL))
         return false;
+    if (core->retained)
+        session->stage.durable = true;
+    core->retained = false;
     if (!core->created_ms)
         core->created_ms = turn->ctx->store_ms;
+    return true;
+}
+
+bool session_bring_up(const struct turn_of *turn, struct span executor)
+{
+    struct session_core *core = &turn->session->core;
+    if (!session_register(turn))
+        return false;
     core->attached = false;
     memset(&core->executor, 0, sizeof core->executor);
     return session_bind(turn) && session_attach(turn, executor);

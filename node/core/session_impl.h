@@ -53,6 +53,9 @@ bool session_known(const struct session *session);
 enum phase
 session_phase(const struct session *session); /* the visible phase; Destroyed when nobody knows the session */
 
+/* Registers what is not, also a record that was kept. False: the machine refused. */
+bool session_register(const struct turn_of *turn);
+
 /* Registers, binds and attaches what is not (the session's first input). False: the machine refused. */
 bool session_bring_up(const struct turn_of *turn, struct span executor);
 bool session_bind(const struct turn_of *turn);

@@ -5,22 +5,6 @@
 
 /* --- being there --- */
 
-static bool make_registered(const struct turn_of *turn)
-{
-    struct session *session = turn->session;
-    struct session_core *core = &session->core;
-    if (core->machine.phase == PHASE_INITIALIZING && !session_step(session, IN_INITIALIZE, NULL))
-        return false;
-    if (!session_step(session, IN_REGISTER_SESSION, NULL))
-        return false;
-    if (core->retained)
-        session->stage.durable = true;
-    core->retained = false;
-    if (!core->created_ms)
-        core->created_ms = turn->ctx->store_ms;
-    return true;
-}
-
 static bool executor_there(const struct turn_of *turn, const struct mk_command *command)
 {
     const struct session_ctx *ctx = turn->ctx;
@@ -38,7 +22,7 @@ void op_register(const struct turn_of *turn, const struct mk_command *command)
         answer_error(turn, command, MK_ERR_UNKNOWN_EXECUTOR);
         return;
     }
-    bool done = make_registered(turn);
+    bool done = session_register(turn);
     if (done && session->core.machine.phase == PHASE_STOPPED)
         done = session_step(session, IN_REVIVE, NULL);
     enum phase phase = session->core.machine.phase;
@@ -63,7 +47,7 @@ void op_attach(const struct turn_of *turn, const struct mk_command *command)
         answer_error(turn, command, MK_ERR_VALIDATION_FAILED);
         return;
     }
-    bool bound = make_registered(turn) && (!turn->ctx->auto_register || session_bind(turn));
+    bool bound = session_register(turn) && (!turn->ctx->auto_register || session_bind(turn));
     if (!bound || !session_attach(turn, command->args.executor)) {
         answer_error(turn, command, MK_ERR_VALIDATION_FAILED);
         return;
@@ -78,7 +62,7 @@ void op_attach(const struct turn_of *turn, const struct mk_command *command)
 void op_prepare_bindings(const struct turn_of *turn, const struct mk_command *command)
 {
     const struct binding *binding = &turn->session->core.machine.binding;
-    if (!make_registered(turn) || !session_bind(turn)) {
+    if (!session_register(turn) || !session_bind(turn)) {
         answer_error(turn, command, MK_ERR_VALIDATION_FAILED);
         return;
     }
